@@ -1,0 +1,107 @@
+import type { Data } from "../protocol/messages.ts";
+
+/**
+ * The boundary between gateways and what sequences, stores and delivers events. Two implementations are meant: embedded
+ * (this process, SQLite or memory) and NATS JetStream. Only a broker assigns positions.
+ *
+ * What every implementation promises (test/broker/contract.ts):
+ * - `publish` settles after the event is stored. A published event that was not a duplicate is delivered exactly once to
+ *   this process if the room is subscribed, before its promise settles.
+ * - `deliver` is called with a room's events in increasing `seq`, each once, only for subscribed rooms, and only for
+ *   stored events. After `subscribe` resolved with head h, all events above h come, and none at or below it.
+ * - Publishes from one process to one room keep their order.
+ * - The same user's same `id` in the same room, within the dedupe window, is stored and delivered once.
+ */
+export interface Broker<Origin> {
+  /** Names one life of the whole store; positions of another epoch mean nothing. */
+  readonly epoch: string;
+
+  /**
+   * Sequences and stores an event.
+   * @param origin comes back with the event in `deliver`, in this process only
+   * @throws BrokerError (as rejection) overloaded, unavailable, outcome_unknown
+   */
+  publish(draft: Draft, origin: Origin): Promise<Published>;
+
+  /** Starts delivery of a room's events. @returns the seq of its last event; 0 in a room never used */
+  subscribe(room: string): Promise<number>;
+  unsubscribe(room: string): void;
+
+  /** Stored events of a room, ascending. */
+  read(room: string, range: Range): Promise<Page>;
+
+  /** Resolves when everything published so far is stored or refused. */
+  flush(): Promise<void>;
+  /** Flushes, marks the shutdown as clean, lets go of files. */
+  close(): Promise<void>;
+}
+
+/** A message before it has a position. */
+export interface Draft {
+  readonly room: string;
+  /** User id and display name of the sender. */
+  readonly user: string;
+  readonly from: string;
+  readonly text: string;
+  /** Idempotency key. */
+  readonly id: string | undefined;
+  readonly data: Data | undefined;
+  /** `data` as JSON text, so that it is written once. */
+  readonly dataJson: string | undefined;
+}
+
+/** An entry of a room's log. */
+export interface RoomEvent {
+  readonly room: string;
+  readonly seq: number;
+  /** At most the seq of the event before it. */
+  readonly prev: number;
+  readonly user: string;
+  readonly from: string;
+  readonly text: string;
+  /** Milliseconds since 1970, set when the event was sequenced. */
+  readonly ts: number;
+  readonly id: string | undefined;
+  readonly data: Data | undefined;
+}
+
+export interface Published {
+  readonly seq: number;
+  readonly ts: number;
+  /** The id was known: nothing was stored, `seq` and `ts` are the first one's. */
+  readonly duplicate: boolean;
+}
+
+/** Called once per event, synchronously one after the other. */
+export type Deliver<Origin> = (
+  event: RoomEvent,
+  origin: Origin | undefined,
+) => void;
+
+/** Events with `after < seq <= upto`: the oldest or the latest of them. */
+export interface Range {
+  readonly after: number;
+  readonly upto: number;
+  readonly take: "oldest" | "latest";
+  readonly limit: number;
+  /** Stop once text and data of what was read pass this; at least one event is read. */
+  readonly bytes: number;
+}
+
+export interface Page {
+  readonly events: readonly RoomEvent[];
+  /** The range holds more events in the direction away from `take`'s end. */
+  readonly more: boolean;
+}
+
+export type BrokerErrorCode = "overloaded" | "unavailable" | "outcome_unknown";
+
+export class BrokerError extends Error {
+  constructor(
+    readonly code: BrokerErrorCode,
+    message: string,
+    readonly retryAfterMs?: number,
+  ) {
+    super(message);
+  }
+}

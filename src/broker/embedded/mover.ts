@@ -1,0 +1,265 @@
+/**
+ * The background of the SQLite store, in a Worker: copies events from the log into the history, checkpoints both files,
+ * and removes what retention says. It shares nothing with the sockets' thread but the files.
+ */
+import { Database } from "bun:sqlite";
+import { statSync } from "node:fs";
+import { setMeta, getMeta } from "./schema.ts";
+
+declare const self: Worker;
+
+export interface MoverOptions {
+  readonly logFile: string;
+  readonly historyFile: string;
+  /** Infinity for none. */
+  readonly retentionMs: number;
+  readonly retentionEventsPerRoom: number;
+}
+
+export type ToMover =
+  | { readonly type: "open"; readonly options: MoverOptions }
+  /** Copy rows up to `upto`. */
+  | { readonly type: "move"; readonly upto: number }
+  /** The log has no open transaction and gets none until `release`. */
+  | { readonly type: "held" }
+  | { readonly type: "close"; readonly upto: number };
+
+export type FromMover =
+  | { readonly type: "moved"; readonly upto: number }
+  /** All rows up to `upto` are in the history and on the disk. */
+  | { readonly type: "synced"; readonly upto: number }
+  /** The mover asks for a moment without a writer on the log. */
+  | { readonly type: "hold" }
+  | { readonly type: "release" }
+  | { readonly type: "idle" }
+  | { readonly type: "failed"; readonly message: string }
+  | { readonly type: "closed" };
+
+/** One transaction's rows: large enough that a room's rows fill pages, small enough that the log's WAL is not held long. */
+const ROWS_PER_MOVE = 50_000;
+const EVENTS_PER_PRUNE = 2_000;
+const CHECKPOINT_WAL_BYTES = 32 * 1024 * 1024;
+const RETENTION_INTERVAL_MS = 5_000;
+
+class Mover {
+  readonly #history: Database;
+  readonly #log: Database;
+  #moved: number;
+  #synced = 0;
+  #retainedAt = 0;
+
+  constructor(private readonly options: MoverOptions) {
+    this.#history = new Database(options.historyFile, { readwrite: true });
+    this.#history.run("PRAGMA busy_timeout = 5000");
+    this.#history.run("PRAGMA synchronous = NORMAL");
+    this.#history.run("PRAGMA wal_autocheckpoint = 0");
+    this.#history.run("PRAGMA cache_size = -65536");
+    this.#history.query("ATTACH ? AS source").run(options.logFile);
+    this.#log = new Database(options.logFile, { readwrite: true });
+    this.#log.run("PRAGMA busy_timeout = 5000");
+    this.#log.run("PRAGMA wal_autocheckpoint = 0");
+    this.#moved = Number(getMeta(this.#history, "moved") ?? 0);
+  }
+
+  move(upto: number): void {
+    while (this.#moved < upto) {
+      const next = Math.min(upto, this.#moved + ROWS_PER_MOVE);
+      this.#history
+        .transaction((after: number, last: number) => {
+          this.#history
+            .query(
+              `INSERT INTO rooms (name, head, first, first_ts)
+               SELECT room, max(seq), min(seq), min(ts) FROM source.log WHERE n > ? AND n <= ? GROUP BY room
+               ON CONFLICT (name) DO UPDATE SET
+                 head = max(head, excluded.head),
+                 first_ts = coalesce(first_ts, excluded.first_ts)`,
+            )
+            .run(after, last);
+          // Sorted, so that each page of a room is touched once. Repeating a move changes nothing.
+          this.#history
+            .query(
+              `INSERT OR IGNORE INTO events
+               SELECT r.id, l.seq, l.ts, l.user, l.name, l.id, l.text, l.data
+               FROM source.log l JOIN rooms r ON r.name = l.room
+               WHERE l.n > ? AND l.n <= ? ORDER BY r.id, l.seq`,
+            )
+            .run(after, last);
+          setMeta(this.#history, "moved", String(last));
+        })
+        .immediate(this.#moved, next);
+      this.#moved = next;
+      post({ type: "moved", upto: next });
+      if (walBytes(this.options.historyFile) > CHECKPOINT_WAL_BYTES)
+        this.checkpointHistory();
+    }
+  }
+
+  /** Syncs the history; after it, the log may let go of what was moved. */
+  checkpointHistory(): void {
+    const moved = this.#moved;
+    if (this.#synced >= moved) return;
+    const { busy, log, checkpointed } = checkpoint(this.#history, "main");
+    if (busy || checkpointed < log) return;
+    this.#synced = moved;
+    post({ type: "synced", upto: moved });
+  }
+
+  /** @returns whether the log's WAL is still so long that only a moment without a writer helps */
+  checkpointLog(): boolean {
+    if (walBytes(this.options.logFile) < CHECKPOINT_WAL_BYTES) return false;
+    const { log, checkpointed } = checkpoint(this.#log, "main");
+    return checkpointed < log;
+  }
+
+  checkpointHeldLog(): void {
+    checkpoint(this.#log, "main");
+  }
+
+  /** @returns whether there is more to remove */
+  retain(now: number): boolean {
+    const { retentionMs, retentionEventsPerRoom: most } = this.options;
+    if (retentionMs === Infinity && most === Infinity) return false;
+    if (now - this.#retainedAt < RETENTION_INTERVAL_MS) return false;
+    let budget = EVENTS_PER_PRUNE;
+    const cutoff = now - retentionMs;
+    const rooms = this.#history
+      .query(
+        retentionMs === Infinity
+          ? `SELECT id, head, first FROM rooms WHERE head - first >= ?2 LIMIT 100`
+          : most === Infinity
+            ? `SELECT id, head, first FROM rooms WHERE first_ts < ?1 LIMIT 100`
+            : `SELECT id, head, first FROM rooms WHERE first_ts < ?1 OR head - first >= ?2 LIMIT 100`,
+      )
+      .all(
+        retentionMs === Infinity ? 0 : cutoff,
+        most === Infinity ? 0 : most,
+      ) as {
+      id: number;
+      head: number;
+      first: number;
+    }[];
+    this.#history
+      .transaction(() => {
+        for (const room of rooms) {
+          if (budget <= 0) break;
+          const upto = Math.min(room.first + budget - 1, room.head);
+          const byCount = most === Infinity ? -1 : room.head - most;
+          const removed = this.#history
+            .query(
+              "DELETE FROM events WHERE room = ?1 AND seq <= ?2 AND (seq <= ?3 OR ts < ?4)",
+            )
+            .run(
+              room.id,
+              upto,
+              byCount,
+              retentionMs === Infinity ? -1 : cutoff,
+            );
+          budget -= Math.max(1, removed.changes);
+          this.#history
+            .query(
+              `UPDATE rooms SET
+                 first = coalesce((SELECT min(seq) FROM events WHERE room = ?1), head + 1),
+                 first_ts = (SELECT ts FROM events WHERE room = ?1 ORDER BY seq LIMIT 1)
+               WHERE id = ?1`,
+            )
+            .run(room.id);
+        }
+      })
+      .immediate();
+    const more = rooms.length === 100 || budget <= 0;
+    if (!more) this.#retainedAt = now;
+    return more;
+  }
+
+  close(): void {
+    this.#history.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#history.close();
+    this.#log.close();
+  }
+}
+
+function checkpoint(
+  db: Database,
+  schema: string,
+): { busy: number; log: number; checkpointed: number } {
+  return db.query(`PRAGMA ${schema}.wal_checkpoint(PASSIVE)`).get() as {
+    busy: number;
+    log: number;
+    checkpointed: number;
+  };
+}
+
+function walBytes(file: string): number {
+  return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function post(message: FromMover): void {
+  self.postMessage(message);
+}
+
+let mover: Mover | undefined;
+let upto = 0;
+let closing = false;
+let running = false;
+let held: (() => void) | undefined;
+
+/** One round of background work at a time; messages that come meanwhile only move its goal. */
+async function run(): Promise<void> {
+  if (running || !mover) return;
+  running = true;
+  try {
+    mover.move(upto);
+    while (mover.retain(Date.now())) await Bun.sleep(1);
+    mover.checkpointHistory();
+    if (!closing) {
+      if (mover.checkpointLog()) {
+        // A writer that never pauses keeps the end of the WAL out of reach, and it grows without a bound (550 MB in a
+        // trial). Almost everything is copied by now, so that the pause is the sync of a small rest.
+        const pause = new Promise<void>((resolve) => (held = resolve));
+        post({ type: "hold" });
+        await pause;
+        try {
+          mover.checkpointHeldLog();
+        } finally {
+          post({ type: "release" });
+        }
+      }
+    }
+  } catch (error) {
+    post({ type: "failed", message: (error as Error).message });
+  } finally {
+    running = false;
+  }
+  if (!closing) {
+    post({ type: "idle" });
+    return;
+  }
+  try {
+    mover.close();
+  } catch (error) {
+    post({ type: "failed", message: (error as Error).message });
+  }
+  mover = undefined;
+  post({ type: "closed" });
+}
+
+self.onmessage = (event: MessageEvent<ToMover>) => {
+  const message = event.data;
+  switch (message.type) {
+    case "open":
+      mover = new Mover(message.options);
+      return;
+    case "held":
+      held?.();
+      held = undefined;
+      return;
+    case "close":
+      closing = true;
+      upto = message.upto;
+      void run();
+      return;
+    case "move":
+      upto = message.upto;
+      void run();
+  }
+};

@@ -1,0 +1,81 @@
+import type { Database } from "bun:sqlite";
+
+/** A database's schema as the steps that lead to it; `PRAGMA user_version` counts the steps that were taken. */
+export type Schema = readonly string[];
+
+/**
+ * Every event in arrival order. `n` numbers them over all rooms; the room is its name, so that the log stands on its
+ * own and a new room costs nothing.
+ */
+export const LOG_SCHEMA: Schema = [
+  `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE log (
+     n INTEGER PRIMARY KEY,
+     room TEXT NOT NULL,
+     seq INTEGER NOT NULL,
+     ts INTEGER NOT NULL,
+     user TEXT NOT NULL,
+     name TEXT NOT NULL,
+     id TEXT,
+     text TEXT NOT NULL,
+     data TEXT
+   );`,
+];
+
+/**
+ * The same events clustered by room. `head` is the room's last seq and outlives its events; `first` is the oldest seq
+ * that is left (`head + 1` where none is), `first_ts` its time.
+ */
+export const HISTORY_SCHEMA: Schema = [
+  `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE rooms (
+     id INTEGER PRIMARY KEY,
+     name TEXT NOT NULL UNIQUE,
+     head INTEGER NOT NULL,
+     first INTEGER NOT NULL,
+     first_ts INTEGER
+   );
+   CREATE TABLE events (
+     room INTEGER NOT NULL,
+     seq INTEGER NOT NULL,
+     ts INTEGER NOT NULL,
+     user TEXT NOT NULL,
+     name TEXT NOT NULL,
+     id TEXT,
+     text TEXT NOT NULL,
+     data TEXT,
+     PRIMARY KEY (room, seq)
+   ) WITHOUT ROWID;`,
+  // Retention by age looks for the rooms with the oldest events.
+  `CREATE INDEX rooms_first_ts ON rooms (first_ts) WHERE first_ts IS NOT NULL;`,
+];
+
+/**
+ * Takes the steps that are missing, each in a transaction of its own.
+ * @throws Error the file is newer than this program
+ */
+export function migrate(db: Database, schema: Schema, file: string): void {
+  const { user_version: version } = db.query("PRAGMA user_version").get() as {
+    user_version: number;
+  };
+  if (version > schema.length)
+    throw new Error(
+      `${file} has schema version ${version}, this program knows ${schema.length}: it was written by a newer roomcast`,
+    );
+  for (let step = version; step < schema.length; step++)
+    db.transaction(() => {
+      db.run(schema[step]!);
+      db.run(`PRAGMA user_version = ${step + 1}`);
+    }).immediate();
+}
+
+export function getMeta(db: Database, key: string): string | undefined {
+  const row = db.query("SELECT value FROM meta WHERE key = ?").get(key) as {
+    value: string;
+  } | null;
+  return row?.value;
+}
+
+export function setMeta(db: Database, key: string, value: string): void {
+  db.query("INSERT OR REPLACE INTO meta VALUES (?, ?)").run(key, value);
+}

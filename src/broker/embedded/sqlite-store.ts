@@ -1,0 +1,351 @@
+import { SQLiteError } from "bun:sqlite";
+import { Deque } from "../../collections/deque.ts";
+import type { Data } from "../../protocol/messages.ts";
+import {
+  BrokerError,
+  type Page,
+  type Range,
+  type RoomEvent,
+} from "../broker.ts";
+import { DedupeKeys } from "./dedupe.ts";
+import { History } from "./history.ts";
+import { Log, type LogRow } from "./log.ts";
+import type { FromMover, ToMover } from "./mover.ts";
+import type { NewEvent, Store, StoredKey } from "./store.ts";
+import { Tail } from "./tail.ts";
+
+export interface SqliteStoreOptions {
+  readonly logFile: string;
+  readonly historyFile: string;
+  readonly durability: "normal" | "full";
+  readonly dedupeWindowMs: number;
+  readonly dedupeMaxKeys: number;
+  /** Infinity for none. */
+  readonly retentionMs: number;
+  readonly retentionEventsPerRoom: number;
+  /** Tells of background failures, such as a full disk. At most one call per second. */
+  readonly onFailure: (message: string) => void;
+}
+
+/** How the store asks its broker for a moment without commits. */
+export interface CommitGate {
+  hold(): void;
+  resume(): void;
+}
+
+const TICK_MS = 1000;
+/** A move of few rows rewrites many pages: wait for this many rows, or this long. */
+const MOVE_ROWS = 50_000;
+const MOVE_AFTER_MS = 5_000;
+const READ_CHUNK = 64;
+
+/**
+ * Events in two files: a log in arrival order, which this thread appends to, and a history clustered by room, which the
+ * mover fills from it. Reads join both; the dedupe keys point into the log.
+ */
+export class SqliteStore implements Store {
+  readonly #history: History;
+  readonly #log: Log;
+  readonly #tail = new Tail();
+  readonly #keys: DedupeKeys;
+  /** When which row was written, a pair per second: tells which keys are older than the window. */
+  readonly #times = new Deque<{ ts: number; row: number }>();
+  readonly #mover: Worker;
+  readonly #ticker: Timer;
+  #gate: CommitGate | undefined;
+  #moving = false;
+  #movedAt = performance.now();
+  #synced = 0;
+  #failedAt = -Infinity;
+  #closed: (() => void) | undefined;
+
+  constructor(private readonly options: SqliteStoreOptions) {
+    // The history first: the log must know how far it reaches.
+    this.#history = new History(options.historyFile);
+    const moved = this.#history.moved;
+    this.#log = new Log(options.logFile, options.durability, moved);
+    for (const row of this.#log.rowsAfter(moved))
+      this.#tail.add(row.room, row.seq, row.n);
+    this.#keys = new DedupeKeys(options.dedupeMaxKeys);
+    for (const key of this.#log.keysSince(
+      Date.now() - options.dedupeWindowMs,
+    )) {
+      this.#keys.add(this.#keys.hash(key.room, key.user, key.id), key.n);
+      this.#remember(key.ts, key.n);
+    }
+    this.#mover = new Worker(new URL("./mover.ts", import.meta.url).href);
+    this.#mover.onmessage = (event: MessageEvent<FromMover>) =>
+      this.#onMover(event.data);
+    this.#mover.onerror = (event) => {
+      this.#moving = false;
+      this.#fail(event.message);
+    };
+    this.#tell({
+      type: "open",
+      options: {
+        logFile: options.logFile,
+        historyFile: options.historyFile,
+        retentionMs: options.retentionMs,
+        retentionEventsPerRoom: options.retentionEventsPerRoom,
+      },
+    });
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#ticker.unref();
+  }
+
+  /** Without a gate the log's WAL is never cut while events keep coming. */
+  set gate(gate: CommitGate) {
+    this.#gate = gate;
+  }
+
+  get epoch(): string {
+    return this.#log.epoch;
+  }
+
+  get backlog(): number {
+    return this.#tail.count;
+  }
+
+  head(room: string): number {
+    const tail = this.#tail.room(room);
+    if (tail) return tail.first + tail.rows.length - 1;
+    return this.#history.room(room)?.head ?? 0;
+  }
+
+  append(batch: readonly NewEvent[]): void {
+    let row = this.#log.append(batch, this.#removable());
+    this.#remember(batch[0]!.ts, row);
+    for (const event of batch) {
+      this.#tail.add(event.room, event.seq, row);
+      if (event.id !== undefined)
+        this.#keys.add(this.#keys.hash(event.room, event.user, event.id), row);
+      row++;
+    }
+    if (this.#tail.count >= MOVE_ROWS) this.#move();
+  }
+
+  find(
+    room: string,
+    user: string,
+    id: string,
+    now: number,
+  ): StoredKey | undefined {
+    return this.#keys.find(this.#keys.hash(room, user, id), (n) => {
+      const row = this.#log.row(n);
+      if (!row || row.room !== room || row.user !== user || row.id !== id)
+        return undefined;
+      if (row.ts < now - this.options.dedupeWindowMs) return undefined;
+      // Never longer than retention: a key whose event is gone is a new key.
+      if (row.seq <= this.head(room) - this.options.retentionEventsPerRoom)
+        return undefined;
+      return { seq: row.seq, ts: row.ts };
+    });
+  }
+
+  read(room: string, range: Range): Page {
+    try {
+      return this.#read(room, range);
+    } catch (error) {
+      if (error instanceof SQLiteError)
+        throw new BrokerError(
+          "unavailable",
+          `history cannot be read: ${error.message}`,
+        );
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#ticker);
+    await new Promise<void>((resolve) => {
+      this.#closed = resolve;
+      this.#tell({ type: "close", upto: this.#log.last });
+    });
+    this.#mover.terminate();
+    this.#history.close();
+    this.#log.close();
+  }
+
+  #read(room: string, range: Range): Page {
+    const floor = this.head(room) - this.options.retentionEventsPerRoom;
+    const after = Math.max(range.after, floor);
+    const cutoff = Date.now() - this.options.retentionMs;
+    const events: RoomEvent[] = [];
+    let bytes = 0;
+    let more = false;
+    const oldest = range.take === "oldest";
+    for (const row of this.#rows(room, after, range.upto, cutoff, oldest)) {
+      if (
+        events.length === range.limit ||
+        (events.length > 0 && bytes >= range.bytes)
+      ) {
+        more = true;
+        break;
+      }
+      bytes += row.text.length + (row.data?.length ?? 0);
+      events.push(toEvent(room, row));
+    }
+    if (!oldest) events.reverse();
+    return { events, more };
+  }
+
+  /** Rows of a room in walking order, from history and log as one. */
+  *#rows(
+    room: string,
+    after: number,
+    upto: number,
+    cutoff: number,
+    oldest: boolean,
+  ): Generator<Omit<LogRow, "room">> {
+    const tail = this.#tail.room(room);
+    const split = tail ? tail.first - 1 : upto;
+    if (oldest) {
+      yield* this.#historyRows(
+        room,
+        after,
+        Math.min(upto, split),
+        cutoff,
+        true,
+      );
+      if (tail)
+        yield* this.#tailRows(tail, Math.max(after, split), upto, cutoff, 1);
+    } else {
+      if (tail)
+        yield* this.#tailRows(tail, Math.max(after, split), upto, cutoff, -1);
+      yield* this.#historyRows(
+        room,
+        after,
+        Math.min(upto, split),
+        cutoff,
+        false,
+      );
+    }
+  }
+
+  *#historyRows(
+    name: string,
+    after: number,
+    upto: number,
+    cutoff: number,
+    oldest: boolean,
+  ): Generator<Omit<LogRow, "room">> {
+    const room = after < upto ? this.#history.room(name) : undefined;
+    if (!room) return;
+    const ts = cutoff === -Infinity ? 0 : cutoff;
+    for (;;) {
+      const rows = this.#history.read(
+        room.id,
+        after,
+        upto,
+        ts,
+        oldest ? "oldest" : "latest",
+        READ_CHUNK,
+      );
+      yield* rows;
+      if (rows.length < READ_CHUNK) return;
+      const last = rows[rows.length - 1]!.seq;
+      if (oldest) after = last;
+      else upto = last - 1;
+    }
+  }
+
+  *#tailRows(
+    tail: { first: number; rows: readonly number[] },
+    after: number,
+    upto: number,
+    cutoff: number,
+    step: 1 | -1,
+  ): Generator<LogRow> {
+    const low = after + 1 - tail.first;
+    const high = Math.min(upto - tail.first, tail.rows.length - 1);
+    for (let i = step === 1 ? low : high; i >= low && i <= high; i += step) {
+      const row = this.#log.row(tail.rows[i]!);
+      if (row && row.ts >= cutoff) yield row;
+    }
+  }
+
+  /** Log rows up to here are in the synced history, and no known key points at them. */
+  #removable(): number {
+    return Math.min(this.#synced, this.#keys.oldestRow - 1);
+  }
+
+  #remember(ts: number, row: number): void {
+    const times = this.#times;
+    if (times.length === 0 || ts - times.at(times.end - 1).ts >= TICK_MS)
+      times.push({ ts, row });
+  }
+
+  #tick(): void {
+    // A pair bounds all rows before it: once it is older than the window, they are.
+    const old = Date.now() - this.options.dedupeWindowMs;
+    const times = this.#times;
+    while (times.length > 0 && times.at(times.start).ts < old) {
+      const { row } = times.shift()!;
+      while (this.#keys.oldestRow < row) this.#keys.dropOldest();
+    }
+    try {
+      this.#log.removeSome(this.#removable());
+    } catch (error) {
+      this.#fail((error as Error).message);
+    }
+    if (performance.now() - this.#movedAt >= MOVE_AFTER_MS) this.#move();
+  }
+
+  #move(): void {
+    if (this.#moving) return;
+    this.#moving = true;
+    this.#tell({ type: "move", upto: this.#log.last });
+  }
+
+  #tell(message: ToMover): void {
+    this.#mover.postMessage(message);
+  }
+
+  #onMover(message: FromMover): void {
+    switch (message.type) {
+      case "moved":
+        this.#tail.moved(message.upto);
+        return;
+      case "synced":
+        this.#synced = message.upto;
+        return;
+      case "hold":
+        this.#gate?.hold();
+        this.#tell({ type: "held" });
+        return;
+      case "release":
+        this.#gate?.resume();
+        return;
+      case "idle":
+        this.#moving = false;
+        this.#movedAt = performance.now();
+        return;
+      case "failed":
+        this.#fail(message.message);
+        return;
+      case "closed":
+        this.#closed?.();
+    }
+  }
+
+  #fail(message: string): void {
+    const now = performance.now();
+    if (now - this.#failedAt < 1000) return;
+    this.#failedAt = now;
+    this.options.onFailure(message);
+  }
+}
+
+function toEvent(room: string, row: Omit<LogRow, "room">): RoomEvent {
+  return {
+    room,
+    seq: row.seq,
+    prev: row.seq - 1,
+    user: row.user,
+    from: row.name,
+    text: row.text,
+    ts: row.ts,
+    id: row.id ?? undefined,
+    data: row.data === null ? undefined : (JSON.parse(row.data) as Data),
+  };
+}

@@ -1,0 +1,232 @@
+import { readFileSync } from "node:fs";
+import {
+  OPTIONS,
+  OPTION_KEYS,
+  flagOf,
+  tomlKeyOf,
+  variableOf,
+  type Config,
+  type OptionKey,
+  type OptionSpec,
+  type OptionValue,
+} from "./options.ts";
+
+/** A wrong option: one line that names the option, the value and what is allowed. */
+export class ConfigError extends Error {}
+
+const keyByFlag = new Map(OPTION_KEYS.map((key) => [flagOf(key), key]));
+const keyByToml = new Map(OPTION_KEYS.map((key) => [tomlKeyOf(key), key]));
+
+/** What the command line holds: options, `--config FILE`, and the switches that end the program at once. */
+export interface CommandLine {
+  readonly flags: ReadonlyMap<OptionKey, string>;
+  readonly configFile: string | undefined;
+  readonly help: boolean;
+  readonly version: boolean;
+}
+
+/**
+ * Reads `--name value` and `--name=value`.
+ * @throws ConfigError for an unknown option, or one without its value
+ */
+export function parseCommandLine(args: readonly string[]): CommandLine {
+  const flags = new Map<OptionKey, string>();
+  let configFile: string | undefined;
+  let help = false;
+  let version = false;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === "--help" || arg === "-h") {
+      help = true;
+      continue;
+    }
+    if (arg === "--version") {
+      version = true;
+      continue;
+    }
+    const equals = arg.indexOf("=");
+    const flag = equals < 0 ? arg : arg.slice(0, equals);
+    const key = keyByFlag.get(flag);
+    if (!key && flag !== "--config")
+      throw new ConfigError(
+        `unknown option ${arg}; --help lists all${closest(flag)}`,
+      );
+    const value = equals < 0 ? args[++i] : arg.slice(equals + 1);
+    if (value === undefined || (equals < 0 && value.startsWith("--")))
+      throw new ConfigError(
+        `${flag} needs a value: ${key ? OPTIONS[key].allowed : "a TOML file"}`,
+      );
+    if (key) flags.set(key, value);
+    else configFile = value;
+  }
+  return { flags, configFile, help, version };
+}
+
+function closest(flag: string): string {
+  const near = [...keyByFlag.keys()].find(
+    (known) => known.startsWith(flag) || flag.startsWith(known),
+  );
+  return near ? ` (did you mean ${near}?)` : "";
+}
+
+/**
+ * Flags before environment variables before the TOML file before defaults.
+ * @throws ConfigError naming the option, where it was set, the value and what is allowed
+ */
+export function loadConfig(
+  commandLine: CommandLine,
+  env: Readonly<Record<string, string | undefined>>,
+): Config {
+  const file = commandLine.configFile
+    ? readConfigFile(commandLine.configFile)
+    : new Map<OptionKey, string>();
+  const config: Partial<Record<OptionKey, OptionValue>> = {};
+  const given = new Set<OptionKey>();
+  for (const key of OPTION_KEYS) {
+    const spec: OptionSpec = OPTIONS[key];
+    const variable = variableOf(key);
+    const fromFlag = commandLine.flags.get(key);
+    // An empty variable counts as not set: that is how shells and compose files leave one out.
+    const fromEnv = env[variable] || undefined;
+    const fromFile = file.get(key);
+    const source = fromFlag ?? fromEnv ?? fromFile;
+    if (source === undefined) {
+      config[key] = spec.fallback;
+      continue;
+    }
+    const value = spec.parse(source);
+    if (value === undefined) {
+      const where =
+        fromFlag !== undefined
+          ? flagOf(key)
+          : fromEnv !== undefined
+            ? variable
+            : `${tomlKeyOf(key)} in ${commandLine.configFile}`;
+      throw new ConfigError(
+        `${where}: ${JSON.stringify(source)} is not allowed; allowed is ${spec.allowed}`,
+      );
+    }
+    config[key] = value;
+    given.add(key);
+  }
+  relate(config as Record<OptionKey, OptionValue>, given);
+  return config as Config;
+}
+
+function readConfigFile(path: string): Map<OptionKey, string> {
+  let table: Record<string, unknown>;
+  try {
+    table = Bun.TOML.parse(readFileSync(path, "utf8")) as Record<
+      string,
+      unknown
+    >;
+  } catch (error) {
+    throw new ConfigError(
+      `--config: ${JSON.stringify(path)} cannot be read: ${(error as Error).message}; allowed is a TOML file`,
+    );
+  }
+  const values = new Map<OptionKey, string>();
+  for (const [name, value] of Object.entries(table)) {
+    const key = keyByToml.get(name);
+    if (!key)
+      throw new ConfigError(
+        `${name} in ${path}: there is no such option; --help lists all`,
+      );
+    if (typeof value !== "string" && typeof value !== "number")
+      throw new ConfigError(
+        `${name} in ${path}: ${JSON.stringify(value)} is not allowed; allowed is ${OPTIONS[key].allowed}`,
+      );
+    values.set(key, String(value));
+  }
+  return values;
+}
+
+/** Limits of which one may not exceed another, and why. */
+const RELATIONS: readonly {
+  readonly key:
+    "maxReplyBytes" | "maxTextBytes" | "maxDataBytes" | "drainGraceMs";
+  readonly most: (config: Config) => number;
+  readonly allowed: string;
+}[] = [
+  {
+    // A reply must leave room for live events, or it alone could close its reader.
+    key: "maxReplyBytes",
+    most: (c) => Math.floor(c.backpressureLimitBytes / 4),
+    allowed: "at most a quarter of --backpressure-limit-bytes",
+  },
+  {
+    key: "maxTextBytes",
+    most: (c) => c.maxFrameBytes,
+    allowed: "at most --max-frame-bytes",
+  },
+  {
+    key: "maxDataBytes",
+    most: (c) => c.maxFrameBytes,
+    allowed: "at most --max-frame-bytes",
+  },
+  {
+    key: "drainGraceMs",
+    most: (c) => c.drainTimeoutMs,
+    allowed: "at most --drain-timeout-ms",
+  },
+];
+
+/** A default gives way to a limit that was set; two limits that were both set and contradict each other are an error. */
+function relate(
+  config: Record<OptionKey, OptionValue>,
+  given: ReadonlySet<OptionKey>,
+): void {
+  for (const { key, most, allowed } of RELATIONS) {
+    const bound = most(config as Config);
+    if ((config[key] as number) <= bound) continue;
+    if (given.has(key))
+      throw new ConfigError(
+        `${flagOf(key)}: "${config[key] === Infinity ? 0 : config[key]}" is not allowed; allowed is ${allowed} (${bound})`,
+      );
+    config[key] = bound;
+  }
+}
+
+/** The text of `--help`, from the same table. */
+export function helpText(): string {
+  const rows = OPTION_KEYS.map((key) => {
+    const spec: OptionSpec = OPTIONS[key];
+    const fallback =
+      spec.fallback === Infinity
+        ? "0"
+        : spec.fallback === ""
+          ? '""'
+          : spec.fallback;
+    return {
+      flag: flagOf(key),
+      unit: spec.unit || spec.allowed.replace(" or ", "|"),
+      fallback: String(fallback),
+      doc: spec.doc,
+      variable: variableOf(key),
+    };
+  });
+  const width = (pick: (row: (typeof rows)[number]) => string): number =>
+    Math.max(...rows.map((row) => pick(row).length));
+  const flags = width((r) => r.flag);
+  const units = width((r) => (r.unit.length > 16 ? "" : r.unit));
+  const fallbacks = width((r) => r.fallback);
+  const lines = rows.map((r) => {
+    const unit = r.unit.length > 16 ? "" : r.unit;
+    return `  ${r.flag.padEnd(flags)}  ${unit.padEnd(units)}  ${r.fallback.padStart(fallbacks)}  ${r.doc}`;
+  });
+  return [
+    "roomcast: a chat server",
+    "",
+    "Usage: bun run src/server.ts [options]",
+    "",
+    `  ${"option".padEnd(flags)}  ${"unit".padEnd(units)}  ${"default".padStart(fallbacks)}`,
+    ...lines,
+    `  ${"--config".padEnd(flags)}  ${"file".padEnd(units)}  ${"".padStart(fallbacks)}  a TOML file with any of these options`,
+    `  ${"--help".padEnd(flags)}  ${"".padEnd(units)}  ${"".padStart(fallbacks)}  this text`,
+    `  ${"--version".padEnd(flags)}  ${"".padEnd(units)}  ${"".padStart(fallbacks)}  the version`,
+    "",
+    "For a limit, 0 means none. --some-name is also the environment variable ROOMCAST_SOME_NAME (the port: PORT) and",
+    "the TOML key some_name. Flags win over variables, variables over the file.",
+    "",
+  ].join("\n");
+}

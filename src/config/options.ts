@@ -1,0 +1,389 @@
+/**
+ * Every option and every limit, in one table: key, unit, default, what is allowed, what it is for.
+ *
+ * A key `pingIntervalMs` is the flag `--ping-interval-ms`, the variable `ROOMCAST_PING_INTERVAL_MS` and the TOML key
+ * `ping_interval_ms`. For a limit 0 means none: the loaded configuration then holds `Infinity`.
+ */
+
+export type OptionValue = string | number;
+
+/** One row of the table. `parse` turns a flag's or variable's text into the value, or says what is allowed. */
+export interface OptionSpec<T extends OptionValue = OptionValue> {
+  readonly fallback: T;
+  readonly unit: string;
+  readonly doc: string;
+  /** What a value may be, as the error message and `--help` say it. */
+  readonly allowed: string;
+  /** @returns the value, or undefined where the text is not allowed */
+  readonly parse: (text: string) => T | undefined;
+  /** The environment variable, where it is not the one that follows from the key. */
+  readonly variable?: string;
+}
+
+function text(
+  fallback: string,
+  unit: string,
+  doc: string,
+  extra: { variable?: string } = {},
+): OptionSpec<string> {
+  return {
+    fallback,
+    unit,
+    doc,
+    allowed: "any text",
+    parse: (t) => t,
+    ...extra,
+  };
+}
+
+function choice<const C extends readonly string[]>(
+  choices: C,
+  fallback: C[number],
+  doc: string,
+): OptionSpec<C[number]> {
+  return {
+    fallback,
+    unit: "",
+    doc,
+    allowed: choices.join(" or "),
+    parse: (t) => choices.find((c) => c === t),
+  };
+}
+
+function number(
+  fallback: number,
+  unit: string,
+  min: number,
+  max: number,
+  doc: string,
+  extra: { variable?: string; whole?: boolean; limit?: boolean } = {},
+): OptionSpec<number> {
+  const whole = extra.whole ?? true;
+  const kind = whole ? "a whole number" : "a number";
+  return {
+    fallback,
+    unit,
+    doc,
+    allowed: `${kind} from ${min} to ${max}${extra.limit ? ", or 0 for none" : ""}`,
+    parse: (t) => {
+      if (!/^\d+(\.\d+)?$/.test(t)) return undefined;
+      const value = Number(t);
+      if (whole && !Number.isSafeInteger(value)) return undefined;
+      if (extra.limit && value === 0) return Infinity;
+      return value >= min && value <= max ? value : undefined;
+    },
+    ...(extra.variable ? { variable: extra.variable } : {}),
+  };
+}
+
+/** A limit: a whole number from `min`, or 0 for none. A `fallback` of 0 is none. */
+function limit(
+  fallback: number,
+  unit: string,
+  min: number,
+  max: number,
+  doc: string,
+): OptionSpec<number> {
+  const spec = number(fallback || Infinity, unit, min, max, doc, {
+    limit: true,
+  });
+  return spec;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const DAY_MS = 86_400_000;
+const MANY = 1_000_000_000;
+
+export const OPTIONS = {
+  host: text("0.0.0.0", "address", "where the server listens"),
+  port: number(8080, "", 0, 65535, "where the server listens; 0 picks one", {
+    variable: "PORT",
+  }),
+  data: text("./data", "folder", "history, session key and guest counter"),
+  history: choice(
+    ["sqlite", "memory"],
+    "sqlite",
+    "where history is kept; memory forgets it at exit and writes no file",
+  ),
+  durability: choice(
+    ["normal", "full"],
+    "normal",
+    "normal survives kill -9 of the process; full survives power loss too",
+  ),
+  sessionKey: text(
+    "",
+    "secret",
+    "signs guest sessions; empty: a key made once and kept in the data folder",
+  ),
+  sessionDays: number(
+    30,
+    "days",
+    1,
+    3650,
+    "how long a guest session can be used",
+  ),
+
+  maxFrameBytes: limit(
+    65536,
+    "bytes",
+    256,
+    64 * MIB,
+    "a larger frame closes the connection with 1009",
+  ),
+  maxTextBytes: limit(
+    4096,
+    "bytes",
+    1,
+    16 * MIB,
+    "text of a message, as UTF-8",
+  ),
+  maxDataBytes: limit(
+    8192,
+    "bytes",
+    2,
+    16 * MIB,
+    "data of a message, as JSON in UTF-8",
+  ),
+  maxNameBytes: number(
+    64,
+    "bytes",
+    16,
+    1024,
+    "a guest's display name, as UTF-8",
+  ),
+  maxRoomsPerConnection: limit(
+    128,
+    "rooms",
+    1,
+    MANY,
+    "rooms one connection may be in",
+  ),
+  maxConnections: limit(0, "connections", 1, MANY, "connections in all"),
+  maxConnectionsPerAddress: limit(
+    1000,
+    "connections",
+    1,
+    MANY,
+    "connections from one IP address",
+  ),
+  maxMessagesPerSecond: limit(
+    50,
+    "per second",
+    1,
+    MANY,
+    "messages a connection may send; bursts of twice that",
+  ),
+  maxRequestsPerSecond: limit(
+    100,
+    "per second",
+    1,
+    MANY,
+    "other frames a connection may send; bursts of four times that",
+  ),
+  maxHistoryPerReply: number(
+    500,
+    "events",
+    1,
+    10_000,
+    "events in one reply; a larger request is cut to it",
+  ),
+  maxReplyBytes: number(
+    262144,
+    "bytes",
+    1024,
+    64 * MIB,
+    "events in one reply end here, with at least one",
+  ),
+  replyBytesPerTurn: number(
+    1 * MIB,
+    "bytes",
+    1024,
+    256 * MIB,
+    "replies sent in one turn of the event loop, before live events go on",
+  ),
+  backpressureLimitBytes: limit(
+    1048576,
+    "bytes",
+    4096,
+    1024 * MIB,
+    "unsent bytes at which a slow consumer is closed",
+  ),
+  maxBufferedBytes: limit(
+    256 * MIB,
+    "bytes",
+    MIB,
+    1024 * 1024 * MIB,
+    "unsent bytes of all connections; above it the slowest are closed",
+  ),
+
+  pingIntervalMs: number(
+    15000,
+    "ms",
+    100,
+    3_600_000,
+    "silence after which the server pings a connection",
+  ),
+  pingTimeoutMs: number(
+    15000,
+    "ms",
+    100,
+    3_600_000,
+    "further silence after which it is gone",
+  ),
+  drainTimeoutMs: number(
+    30000,
+    "ms",
+    100,
+    3_600_000,
+    "from SIGTERM or SIGINT to the exit, at most",
+  ),
+  drainGraceMs: number(
+    2000,
+    "ms",
+    0,
+    3_600_000,
+    "time for clients to leave on their own when the server drains",
+  ),
+
+  dedupeWindowMs: number(
+    600000,
+    "ms",
+    0,
+    DAY_MS,
+    "how long an idempotency key is known",
+  ),
+  dedupeMaxKeys: number(
+    2000000,
+    "keys",
+    0,
+    16_000_000,
+    "idempotency keys known at a time",
+  ),
+  retentionDays: {
+    ...number(Infinity, "days", 0.0001, 36500, "older events are removed", {
+      whole: false,
+      limit: true,
+    }),
+  },
+  retentionEventsPerRoom: limit(
+    0,
+    "events",
+    1,
+    MANY,
+    "a room keeps its latest events up to this many",
+  ),
+  memoryHistoryBytes: number(
+    256 * MIB,
+    "bytes",
+    MIB,
+    64 * 1024 * MIB,
+    "what --history memory may hold; the oldest events go first",
+  ),
+  commitPaceMs: number(
+    1,
+    "ms",
+    0,
+    1000,
+    "under load, the time between two commits of the log",
+  ),
+  maxUncommittedEvents: number(
+    20_000,
+    "events",
+    1,
+    MANY,
+    "events that may wait for the log; more are answered overloaded",
+  ),
+  maxUnmovedEvents: number(
+    2_000_000,
+    "events",
+    1000,
+    MANY,
+    "events in the log that history lacks; more are answered overloaded",
+  ),
+
+  sliceMembers: number(
+    256,
+    "members",
+    1,
+    65536,
+    "members of a room that one turn of the event loop serves",
+  ),
+  overloadEvents: number(
+    1000,
+    "events",
+    1,
+    MANY,
+    "undelivered events of a room at which it answers overloaded",
+  ),
+  overloadBytes: number(
+    8 * MIB,
+    "bytes",
+    1024,
+    1024 * MIB,
+    "the same, in bytes",
+  ),
+  overloadMs: number(
+    1000,
+    "ms",
+    10,
+    3_600_000,
+    "the same, as the age of the oldest",
+  ),
+  ringEventsPerRoom: number(
+    256,
+    "events",
+    1,
+    65536,
+    "recent events of a room that are kept encoded for resumes",
+  ),
+  ringBytes: number(
+    64 * MIB,
+    "bytes",
+    64 * KIB,
+    64 * 1024 * MIB,
+    "the same over all rooms",
+  ),
+  presenceDetailUsers: number(
+    200,
+    "users",
+    0,
+    100_000,
+    "in a larger room members_changed tells only the count, and typing is not relayed",
+  ),
+  idleRoomMs: number(
+    60000,
+    "ms",
+    0,
+    DAY_MS,
+    "how long a room without members stays in memory",
+  ),
+  maxIdleRooms: number(
+    10_000,
+    "rooms",
+    0,
+    MANY,
+    "rooms without members in memory",
+  ),
+} as const satisfies Record<string, OptionSpec<any>>;
+
+export type OptionKey = keyof typeof OPTIONS;
+
+/** The loaded configuration. A limit of none is `Infinity`. */
+export type Config = {
+  readonly [K in OptionKey]: (typeof OPTIONS)[K] extends OptionSpec<infer T>
+    ? T
+    : never;
+};
+
+const snake = (key: string): string =>
+  key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+
+export const flagOf = (key: OptionKey): string =>
+  `--${snake(key).replaceAll("_", "-")}`;
+export const tomlKeyOf = (key: OptionKey): string => snake(key);
+export const variableOf = (key: OptionKey): string =>
+  (OPTIONS[key] as OptionSpec).variable ??
+  `ROOMCAST_${snake(key).toUpperCase()}`;
+
+export const OPTION_KEYS = Object.keys(OPTIONS) as OptionKey[];

@@ -1,0 +1,37 @@
+import type { ErrorCode } from "../protocol/errors.ts";
+
+/** Counts connections, in all and per address; a refused one costs nothing. */
+export class Admission {
+  #all = 0;
+  readonly #byAddress = new Map<string, number>();
+
+  constructor(
+    private readonly max: number,
+    private readonly maxPerAddress: number,
+  ) {}
+
+  /** @returns why there is no place, or undefined where one was taken; `leave` gives it back */
+  enter(address: string): { code: ErrorCode; message: string } | undefined {
+    if (this.#all >= this.max)
+      return {
+        code: "too_many_connections",
+        message: `the server has as many connections as it may have (${this.max})`,
+      };
+    const here = this.#byAddress.get(address) ?? 0;
+    if (here >= this.maxPerAddress)
+      return {
+        code: "too_many_connections",
+        message: `this address has as many connections as it may have (${this.maxPerAddress})`,
+      };
+    this.#all++;
+    this.#byAddress.set(address, here + 1);
+    return undefined;
+  }
+
+  leave(address: string): void {
+    this.#all--;
+    const here = (this.#byAddress.get(address) ?? 1) - 1;
+    if (here > 0) this.#byAddress.set(address, here);
+    else this.#byAddress.delete(address);
+  }
+}

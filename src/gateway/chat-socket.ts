@@ -1,0 +1,130 @@
+import { BrokerError } from "../broker/broker.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import { checkShape } from "../protocol/validate.ts";
+import { runCommand } from "./commands.ts";
+import type { Connection, Socket, SocketHandler } from "./connection.ts";
+import type { Gateway } from "./gateway.ts";
+
+/** Frames that may wait while a join or a history reply is under way; then reading pauses. */
+const MAX_WAITING_FRAMES = 64;
+
+/** The socket callbacks of `/chat`: frames in, one after the other, to commands. */
+export class ChatSocket implements SocketHandler {
+  #busy = false;
+  #waiting: (string | Buffer)[] | undefined;
+
+  constructor(
+    private readonly gateway: Gateway,
+    private readonly connection: Connection,
+    readonly address: string,
+    /** The room to join at once. */
+    private readonly room: string | undefined,
+    private readonly session: string | undefined,
+  ) {}
+
+  open(socket: Socket): void {
+    this.connection.socket = socket;
+    this.gateway.connected(this.connection, this.session);
+    if (this.room !== undefined)
+      this.#run({ action: "join_room", room: this.room });
+  }
+
+  message(frame: string | Buffer): void {
+    this.connection.seenAt = performance.now();
+    if (this.#busy) this.#wait(frame);
+    else this.#receive(frame);
+  }
+
+  alive(): void {
+    this.connection.seenAt = performance.now();
+  }
+
+  drained(): void {
+    // Reading is a sign of life too: a client on a slow line may take long to get to our ping.
+    this.connection.seenAt = performance.now();
+  }
+
+  close(): void {
+    this.#waiting = undefined;
+    this.gateway.disconnected(this.connection);
+  }
+
+  #wait(frame: string | Buffer): void {
+    const waiting = (this.#waiting ??= []);
+    waiting.push(frame);
+    if (waiting.length === MAX_WAITING_FRAMES) this.connection.socket.pause();
+  }
+
+  #receive(frame: string | Buffer): void {
+    let requests: readonly unknown[];
+    try {
+      requests = this.connection.decoder.decode(frame);
+    } catch (error) {
+      this.#refuse(error, undefined);
+      return;
+    }
+    for (const request of requests) this.#run(request);
+  }
+
+  #run(request: unknown): void {
+    let outcome: void | Promise<void>;
+    try {
+      outcome = runCommand(this.gateway, this.connection, checkShape(request));
+    } catch (error) {
+      this.#refuse(error, request);
+      return;
+    }
+    if (outcome) {
+      this.#busy = true;
+      outcome.then(this.#done, (error: unknown) => {
+        this.#refuse(error, request);
+        this.#done();
+      });
+    }
+  }
+
+  readonly #done = (): void => {
+    this.#busy = false;
+    if (!this.#waiting || this.connection.closed) return;
+    const { socket } = this.connection;
+    socket.cork(() => {
+      while (!this.#busy && this.#waiting && this.#waiting.length > 0)
+        this.#receive(this.#waiting.shift()!);
+    });
+    if (this.#waiting?.length === 0) this.#waiting = undefined;
+    if (!this.#waiting && !this.connection.closed && socket.isPaused)
+      socket.resume();
+  };
+
+  /** Expected failures become an error frame; anything else is a mistake of ours, and costs this connection only. */
+  #refuse(error: unknown, request: unknown): void {
+    const { connection } = this;
+    if (!(error instanceof ProtocolError) && !(error instanceof BrokerError)) {
+      console.error("roomcast: a request failed:", error);
+      connection.terminate(1011, "internal error");
+      return;
+    }
+    connection.send({
+      action: "error",
+      ref: refOf(request),
+      code: error.code,
+      message: error.message,
+      retry_after_ms: error.retryAfterMs,
+    });
+    const now = performance.now();
+    if (error.code === "bad_frame" && connection.badFrames.add(now))
+      connection.terminate(4000, "too many bad frames");
+    if (error.code === "rate_limited" && connection.limitedFrames.add(now))
+      connection.terminate(4001, "too many rate-limited frames");
+  }
+}
+
+function refOf(request: unknown): number | undefined {
+  const ref = (request as { ref?: unknown } | null | undefined)?.ref;
+  return typeof ref === "number" &&
+    Number.isInteger(ref) &&
+    ref >= 0 &&
+    ref <= 0xffffffff
+    ? ref
+    : undefined;
+}

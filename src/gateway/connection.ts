@@ -1,0 +1,85 @@
+import type { ServerWebSocket } from "bun";
+import type { Codec, Decoder, Frame } from "../protocol/codec.ts";
+import type { ServerMessage, User } from "../protocol/messages.ts";
+import { Bucket, Strikes } from "./bucket.ts";
+import type { Membership } from "./room.ts";
+
+/** What the socket callbacks call; `ws.data` is one. */
+export interface SocketHandler {
+  /** The address that counts it, for the limit per address. */
+  readonly address: string;
+  open(socket: Socket): void;
+  message(frame: string | Buffer): void;
+  /** A ping or pong came: the peer lives. */
+  alive(): void;
+  drained(): void;
+  close(): void;
+}
+
+export type Socket = ServerWebSocket<SocketHandler>;
+
+export interface Rates {
+  readonly messagesPerSecond: number;
+  readonly requestsPerSecond: number;
+}
+
+/** One WebSocket with one codec and one identity. State and sending; what it asks for is in commands.ts. */
+export class Connection {
+  /** Set by `open`. */
+  socket!: Socket;
+  closed = false;
+  /** Rooms it is in, by name. */
+  readonly memberships = new Map<string, Membership>();
+  readonly decoder: Decoder;
+  readonly messages: Bucket;
+  readonly requests: Bucket;
+  readonly badFrames = new Strikes(20, 10_000);
+  readonly limitedFrames = new Strikes(2_000, 10_000);
+  /** Publishes that are not settled. */
+  publishing = 0;
+  /** The last sign of life, and the last ping of ours that is unanswered (0: none), as `performance.now()`. */
+  seenAt: number;
+  pingedAt = 0;
+
+  constructor(
+    readonly id: string,
+    readonly user: User,
+    readonly codec: Codec,
+    room: string,
+    rates: Rates,
+    now: number,
+  ) {
+    this.decoder = codec.createDecoder(room);
+    this.messages = new Bucket(
+      rates.messagesPerSecond,
+      2 * rates.messagesPerSecond,
+      now,
+    );
+    this.requests = new Bucket(
+      rates.requestsPerSecond,
+      4 * rates.requestsPerSecond,
+      now,
+    );
+    this.seenAt = now;
+  }
+
+  send(message: ServerMessage): void {
+    const frame = this.codec.encode(message);
+    if (frame !== null) this.sendFrame(frame);
+  }
+
+  /** Sends so that what waits for this socket in the topic tree goes along in the same write. */
+  sendCorked(message: ServerMessage): void {
+    if (this.closed) return;
+    const frame = this.codec.encode(message);
+    if (frame !== null) this.socket.cork(() => this.sendFrame(frame));
+  }
+
+  sendFrame(frame: Frame): void {
+    if (!this.closed) this.socket.send(frame, false);
+  }
+
+  terminate(code: number, reason: string): void {
+    if (!this.closed) this.socket.close(code, reason);
+  }
+}

@@ -1,0 +1,72 @@
+import type { RoomEvent } from "../broker/broker.ts";
+import type { Codec, Frame } from "../protocol/codec.ts";
+import type {
+  MembersChanged,
+  ReceiveMessage,
+  Typing,
+} from "../protocol/messages.ts";
+import type { Connection } from "./connection.ts";
+
+/** Who sent an event from this process: gets the ack when the event has its turn. */
+export interface Origin {
+  readonly connection: Connection;
+  readonly ref: number | undefined;
+}
+
+/** Something that goes to a room's members: an event of the log, or a passing note without a position. */
+export class Entry {
+  /** The sender in this process; set until all, and the ack, have left. */
+  origin: Origin | undefined;
+  readonly #frames: (Frame | null | undefined)[] = [
+    undefined,
+    undefined,
+    undefined,
+  ];
+
+  constructor(
+    readonly message: ReceiveMessage | MembersChanged | Typing,
+    /** The event's seq; 0 for a note. */
+    readonly seq: number,
+    readonly prev: number,
+    /** About what it takes in memory. */
+    readonly bytes: number,
+    /** `performance.now()` when it was delivered to this process. */
+    readonly at: number,
+  ) {}
+
+  /** Encoded once per codec, when the first subscriber of that codec needs it. */
+  frame(codec: Codec): Frame | null {
+    const known = this.#frames[codec.index];
+    if (known !== undefined) return known;
+    return (this.#frames[codec.index] = codec.encode(this.message));
+  }
+}
+
+const ENTRY_BYTES = 300;
+
+export function eventEntry(event: RoomEvent, now: number): Entry {
+  const bytes = ENTRY_BYTES + 2 * event.text.length + (event.data ? 512 : 0);
+  return new Entry(toMessage(event), event.seq, event.prev, bytes, now);
+}
+
+export function noteEntry(
+  message: MembersChanged | Typing,
+  now: number,
+): Entry {
+  return new Entry(message, 0, 0, ENTRY_BYTES, now);
+}
+
+export function toMessage(event: RoomEvent): ReceiveMessage {
+  return {
+    action: "receive_message",
+    room: event.room,
+    seq: event.seq,
+    prev: event.prev === event.seq - 1 ? undefined : event.prev,
+    from: event.from,
+    user: event.user,
+    text: event.text,
+    ts: event.ts,
+    id: event.id,
+    data: event.data,
+  };
+}

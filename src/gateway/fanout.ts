@@ -1,0 +1,148 @@
+import type { RoomEvent } from "../broker/broker.ts";
+import { CODECS } from "../protocol/codecs.ts";
+import type { Connection } from "./connection.ts";
+import { eventEntry, type Entry, type Origin } from "./entry.ts";
+import type { Room } from "./room.ts";
+import type { Slice } from "./slices.ts";
+
+/** `Bun.serve`'s publish: one copy into the topic tree, one write per socket and loop turn. */
+export type Publish = (
+  topic: string,
+  frame: string | Uint8Array,
+  compress: boolean,
+) => number;
+
+/**
+ * Takes events to the members' sockets, fairly: in one turn of the event loop each waiting room is given one slice, and
+ * rooms of several slices only one slice among them all. A room of thousands then costs the others one slice of delay:
+ * the p99 of small rooms beside it fell from 46 to 4 ms.
+ */
+export class Fanout {
+  /** Rooms with entries for at least one slice, in turn. */
+  #queue: Room[] = [];
+  #scheduled = false;
+
+  constructor(
+    private readonly publish: Publish,
+    private readonly epoch: () => string,
+    /** Called when a room has delivered everything. */
+    private readonly onSettled: (room: Room) => void,
+  ) {}
+
+  /** The broker's deliver callback for a room in memory. */
+  deliver(room: Room, event: RoomEvent, origin: Origin | undefined): void {
+    const entry = eventEntry(event, performance.now());
+    entry.origin = origin;
+    room.head = event.seq;
+    room.ring.push(entry);
+    this.push(room, entry);
+  }
+
+  /** Queues an entry for all members. */
+  push(room: Room, entry: Entry): void {
+    room.pending.push(entry);
+    room.pendingBytes += entry.bytes;
+    if (room.queued) return;
+    room.queued = true;
+    this.#queue.push(room);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // A microtask: everything one commit delivers is queued first, and still leaves in this turn of the loop.
+    queueMicrotask(this.#turn);
+  }
+
+  readonly #turn = (): void => {
+    const waiting = this.#queue;
+    this.#queue = [];
+    const served: Room[] = [];
+    let large = 0;
+    for (const room of waiting) {
+      if (room.slices.length > 1 && large++ > 0) {
+        this.#queue.push(room);
+        continue;
+      }
+      const slice = room.slices.next(room.pending.end);
+      if (slice) this.#give(room, slice);
+      this.#dropDone(room);
+      if (room.pending.length > 0) served.push(room);
+      else {
+        room.queued = false;
+        this.onSettled(room);
+      }
+    }
+    // Behind those that had none, or two large rooms would not alternate.
+    for (const room of served) this.#queue.push(room);
+    this.#scheduled = this.#queue.length > 0;
+    if (this.#scheduled) setImmediate(this.#turn);
+  };
+
+  /** Publishes to a slice everything it has not been given. */
+  #give(room: Room, slice: Slice): void {
+    const { pending } = room;
+    for (let i = slice.cursor; i < pending.end; i++) {
+      const entry = pending.at(i);
+      const sender = entry.origin?.connection;
+      const membership = sender?.memberships.get(room.name);
+      const here = membership?.slice === slice;
+      // A note (seq 0) never goes back to who caused it.
+      for (const codec of CODECS) {
+        if (slice.counts[codec.index] === 0) continue;
+        const frame = entry.frame(codec);
+        if (frame === null) continue;
+        const topic = slice.topics[codec.index]!;
+        if (
+          here &&
+          sender!.codec === codec &&
+          (entry.seq === 0 || !membership!.echo)
+        )
+          sender!.socket.publish(topic, frame, false);
+        else this.publish(topic, frame, false);
+      }
+      if (entry.seq > 0) slice.position = entry.seq;
+      if (here) this.#acknowledge(entry);
+    }
+    slice.cursor = pending.end;
+  }
+
+  /** Removes entries that every slice has been given. An ack whose sender is in no slice leaves now. */
+  #dropDone(room: Room): void {
+    const { pending } = room;
+    const done = room.slices.lowest(pending.end);
+    while (pending.start < done) {
+      const entry = pending.shift()!;
+      room.pendingBytes -= entry.bytes;
+      if (entry.origin) this.#acknowledge(entry);
+    }
+  }
+
+  /** Sends the ack in its place: after the sender's own copy, before the room's next event. */
+  #acknowledge(entry: Entry): void {
+    const { connection, ref } = entry.origin!;
+    entry.origin = undefined;
+    const message = entry.message;
+    if (message.action !== "receive_message") return;
+    acknowledge(connection, {
+      ref,
+      room: message.room,
+      id: message.id,
+      seq: message.seq,
+      epoch: this.epoch(),
+      ts: message.ts,
+    });
+  }
+}
+
+interface Ack {
+  readonly ref: number | undefined;
+  readonly room: string;
+  readonly id: string | undefined;
+  readonly seq: number;
+  readonly epoch: string;
+  readonly ts: number;
+  readonly duplicate?: true;
+}
+
+/** Sends an ack. Corked: with the sender's own copy, which waits in the topic tree, it makes one write instead of two. */
+export function acknowledge(connection: Connection, ack: Ack): void {
+  connection.sendCorked({ action: "message_sent", ...ack });
+}

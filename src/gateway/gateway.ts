@@ -1,0 +1,109 @@
+import type { Broker, Deliver } from "../broker/broker.ts";
+import type { Config } from "../config/options.ts";
+import {
+  PROTOCOL_VERSION,
+  type Limits,
+  type Welcome,
+} from "../protocol/messages.ts";
+import type { Connection } from "./connection.ts";
+import { noteEntry, type Origin } from "./entry.ts";
+import { Fanout, type Publish } from "./fanout.ts";
+import { Meter } from "./meter.ts";
+import { presenceDelay } from "./presence.ts";
+import { Recall } from "./recall.ts";
+import { Rooms, type Membership, type Room } from "./room.ts";
+import type { Users } from "./users.ts";
+
+/** What connections share: the rooms, the way to the broker, and the fan-out. Knows nothing of HTTP. */
+export class Gateway {
+  readonly rooms: Rooms;
+  readonly fanout: Fanout;
+  readonly recall: Recall;
+  readonly meter: Meter;
+  readonly connections = new Set<Connection>();
+  readonly #limits: Limits;
+
+  constructor(
+    readonly config: Config,
+    readonly broker: Broker<Origin>,
+    readonly users: Users,
+    publish: Publish,
+  ) {
+    this.rooms = new Rooms(config, broker);
+    this.fanout = new Fanout(
+      publish,
+      () => broker.epoch,
+      (room) => this.rooms.settle(room),
+    );
+    this.recall = new Recall(broker, config.maxReplyBytes);
+    this.meter = new Meter(config.replyBytesPerTurn);
+    const told = (limit: number): number => (limit === Infinity ? 0 : limit);
+    this.#limits = {
+      max_frame_bytes: told(config.maxFrameBytes),
+      max_text_bytes: told(config.maxTextBytes),
+      max_data_bytes: told(config.maxDataBytes),
+      max_rooms_per_connection: told(config.maxRoomsPerConnection),
+      max_messages_per_second: told(config.maxMessagesPerSecond),
+      max_history_per_reply: config.maxHistoryPerReply,
+    };
+  }
+
+  /** The broker's deliver callback. */
+  readonly deliver: Deliver<Origin> = (event, origin) => {
+    const room = this.rooms.get(event.room);
+    if (room) this.fanout.deliver(room, event, origin);
+  };
+
+  /** @param session the token that gives a guest the same user back */
+  connected(connection: Connection, session: string | undefined): void {
+    this.connections.add(connection);
+    this.users.connected(connection.user);
+    const welcome: Welcome = {
+      action: "welcome",
+      version: PROTOCOL_VERSION,
+      connection: connection.id,
+      user: connection.user,
+      ...(session === undefined ? {} : { session }),
+      users: this.users.count,
+      ping_interval_ms: this.config.pingIntervalMs,
+      limits: this.#limits,
+    };
+    connection.send(welcome);
+  }
+
+  disconnected(connection: Connection): void {
+    connection.closed = true;
+    for (const membership of connection.memberships.values())
+      this.leave(connection, membership);
+    this.users.disconnected(connection.user);
+    this.connections.delete(connection);
+  }
+
+  leave(connection: Connection, membership: Membership): void {
+    const { room } = membership;
+    room.remove(connection, membership);
+    room.presence.leave(connection.user);
+    this.presenceChanged(room);
+    this.rooms.release(room);
+  }
+
+  /** Tells the members, after a while: changes that come together leave together. */
+  presenceChanged(room: Room): void {
+    if (room.presenceTimer !== undefined) return;
+    room.presenceTimer = setTimeout(() => {
+      room.presenceTimer = undefined;
+      const change = room.presence.take();
+      if (!change || change.count === 0) return;
+      const { joined, left, count } = change;
+      const detail =
+        count <= this.config.presenceDetailUsers ? { joined, left } : {};
+      this.fanout.push(
+        room,
+        noteEntry(
+          { action: "members_changed", room: room.name, ...detail, count },
+          performance.now(),
+        ),
+      );
+    }, presenceDelay(room.presence.count));
+  }
+}

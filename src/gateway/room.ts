@@ -1,0 +1,160 @@
+import type { Broker } from "../broker/broker.ts";
+import { Deque } from "../collections/deque.ts";
+import type { Config } from "../config/options.ts";
+import type { Connection } from "./connection.ts";
+import type { Entry, Origin } from "./entry.ts";
+import { Presence } from "./presence.ts";
+import { Ring, RingBudget } from "./ring.ts";
+import { Slices, type Slice } from "./slices.ts";
+
+/** A connection in a room. */
+export interface Membership {
+  readonly room: Room;
+  readonly slice: Slice;
+  /** Whether the connection receives what it sent itself. */
+  readonly echo: boolean;
+}
+
+/** What this process knows of a room while somebody needs it. */
+export class Room {
+  readonly slices: Slices;
+  readonly ring: Ring;
+  readonly presence = new Presence();
+  /** What not every slice has been given yet. */
+  readonly pending = new Deque<Entry>();
+  /** Bytes of `pending`, about. */
+  pendingBytes = 0;
+  /** Seq of the last delivered event. */
+  head = 0;
+  /** Publishes that are not settled. */
+  publishing = 0;
+  /** Whether the fan-out has it in its queue. */
+  queued = false;
+  presenceTimer: Timer | undefined;
+  /** Joins under way and members: while there are any, the room stays. */
+  holds = 0;
+  /** Settles when the broker delivers this room. */
+  ready: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly name: string,
+    private readonly config: Config,
+    ringBudget: RingBudget,
+  ) {
+    this.slices = new Slices(name, config.sliceMembers);
+    this.ring = new Ring(config.ringEventsPerRoom, ringBudget);
+  }
+
+  get idle(): boolean {
+    return (
+      this.holds === 0 && this.publishing === 0 && this.pending.length === 0
+    );
+  }
+
+  /**
+   * Whether it receives more than its fan-out can carry.
+   * @param now `performance.now()`
+   */
+  overloaded(now: number): boolean {
+    const { pending, config } = this;
+    return (
+      pending.length + this.publishing >= config.overloadEvents ||
+      this.pendingBytes >= config.overloadBytes ||
+      (pending.length > 0 &&
+        now - pending.at(pending.start).at >= config.overloadMs)
+    );
+  }
+
+  /** Puts a connection into a slice, from whose position on it gets events. */
+  add(connection: Connection, slice: Slice, echo: boolean): Membership {
+    const membership: Membership = { room: this, slice, echo };
+    this.slices.join(slice, connection.codec.index);
+    connection.socket.subscribe(slice.topics[connection.codec.index]!);
+    connection.memberships.set(this.name, membership);
+    return membership;
+  }
+
+  /** Takes a connection out. On a closed socket there is nothing to unsubscribe. */
+  remove(connection: Connection, membership: Membership): void {
+    connection.memberships.delete(this.name);
+    if (!connection.closed)
+      connection.socket.unsubscribe(
+        membership.slice.topics[connection.codec.index]!,
+      );
+    this.slices.leave(membership.slice, connection.codec.index);
+  }
+}
+
+/** The rooms in memory. A room nobody needs leaves after a while, or at once when there are many such. */
+export class Rooms {
+  readonly #rooms = new Map<string, Room>();
+  /** Rooms nobody needs, and since when, longest first. */
+  readonly #idle = new Map<Room, number>();
+  readonly #ringBudget: RingBudget;
+
+  constructor(
+    private readonly config: Config,
+    private readonly broker: Pick<Broker<Origin>, "subscribe" | "unsubscribe">,
+  ) {
+    this.#ringBudget = new RingBudget(config.ringBytes);
+  }
+
+  get count(): number {
+    return this.#rooms.size;
+  }
+
+  get(name: string): Room | undefined {
+    return this.#rooms.get(name);
+  }
+
+  /** Gives the room, made if need be, and holds it: a `release` must follow. Await its `ready` before using it. */
+  hold(name: string): Room {
+    let room = this.#rooms.get(name);
+    if (!room) {
+      const fresh = new Room(name, this.config, this.#ringBudget);
+      room = fresh;
+      this.#rooms.set(name, fresh);
+      fresh.ready = this.broker.subscribe(name).then((head) => {
+        // Events may have come between the broker's answer and now.
+        if (head > fresh.head) fresh.head = head;
+      });
+    }
+    room.holds++;
+    this.#idle.delete(room);
+    return room;
+  }
+
+  release(room: Room): void {
+    room.holds--;
+    this.settle(room);
+  }
+
+  /** To be called when something that kept the room ended. */
+  settle(room: Room): void {
+    if (
+      !room.idle ||
+      this.#rooms.get(room.name) !== room ||
+      this.#idle.has(room)
+    )
+      return;
+    this.#idle.set(room, performance.now());
+    if (this.#idle.size > this.config.maxIdleRooms)
+      this.#forget(this.#idle.keys().next().value!);
+  }
+
+  /** Forgets rooms that were idle for long. */
+  sweep(now: number): void {
+    for (const [room, since] of this.#idle) {
+      if (now - since < this.config.idleRoomMs) return;
+      this.#forget(room);
+    }
+  }
+
+  #forget(room: Room): void {
+    this.#idle.delete(room);
+    this.#rooms.delete(room.name);
+    room.ring.clear();
+    clearTimeout(room.presenceTimer);
+    this.broker.unsubscribe(room.name);
+  }
+}

@@ -1,0 +1,78 @@
+import type { User } from "../protocol/messages.ts";
+
+/** Everybody who is online. A user with several connections counts once. */
+export class Users {
+  readonly #online = new Map<string, number>();
+  /** Display names in use, with how many users have each. */
+  readonly #names = new Map<string, number>();
+
+  constructor(private readonly guests: GuestCounter) {}
+
+  get count(): number {
+    return this.#online.size;
+  }
+
+  connected(user: User): void {
+    const connections = this.#online.get(user.id) ?? 0;
+    this.#online.set(user.id, connections + 1);
+    if (connections === 0)
+      this.#names.set(user.name, (this.#names.get(user.name) ?? 0) + 1);
+  }
+
+  disconnected(user: User): void {
+    const connections = (this.#online.get(user.id) ?? 0) - 1;
+    if (connections > 0) {
+      this.#online.set(user.id, connections);
+      return;
+    }
+    this.#online.delete(user.id);
+    const named = (this.#names.get(user.name) ?? 0) - 1;
+    if (named > 0) this.#names.set(user.name, named);
+    else this.#names.delete(user.name);
+  }
+
+  /** A user without a token. @param name what it asked to be called */
+  guest(name: string | undefined): User {
+    return {
+      id: `guest:${Buffer.from(crypto.getRandomValues(new Uint8Array(12))).toString("base64url")}`,
+      name: name ?? this.#automaticName(),
+    };
+  }
+
+  #automaticName(): string {
+    for (;;) {
+      const name = `user${this.guests.take()}`;
+      if (!this.#names.has(name)) return name;
+    }
+  }
+}
+
+const RESERVED_AT_ONCE = 64;
+
+/**
+ * Numbers of automatic names, never given twice, also not after a kill: a block is written down before the first of it
+ * is given, the exact number at a clean end.
+ */
+export class GuestCounter {
+  #reserved: number;
+
+  /** @param save keeps the number that a next start begins with */
+  constructor(
+    private next: number,
+    private readonly save: (next: number) => void,
+  ) {
+    this.#reserved = next;
+  }
+
+  take(): number {
+    if (this.next >= this.#reserved) {
+      this.#reserved = this.next + RESERVED_AT_ONCE;
+      this.save(this.#reserved);
+    }
+    return this.next++;
+  }
+
+  close(): void {
+    if (this.#reserved > this.next) this.save(this.next);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Every error code and every close code of the wire contract, each in one table.
+ * A client reads the same tables: nothing here may import anything.
+ */
+
+/** Codes of `error` frames, and what each means. The bodies of refused upgrades use them too. */
+export const ERROR_CODES = {
+  bad_frame: "the frame is not an object of this connection's format",
+  unknown_action: "there is no such action",
+  invalid_field: "a field is missing, or has a wrong type or value",
+  not_joined: "the connection is not in that room",
+  too_large: "text or data is above its limit",
+  too_many_rooms: "the connection is in as many rooms as it may be",
+  rate_limited:
+    "too many frames in too little time; not stored; try again after retry_after_ms",
+  overloaded:
+    "the room or the server receives more than it can carry; not stored; try again after retry_after_ms",
+  unavailable: "the store did not take it; not stored; try again later",
+  outcome_unknown:
+    "the store did not answer in time; send again with the same id",
+  too_many_connections:
+    "the server, or this address, has as many connections as it may have",
+  draining: "the server is shutting down; connect again later",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** What a client should do after a close. */
+export interface CloseRule {
+  readonly meaning: string;
+  /** Whether coming back can help. A client that resumes then misses nothing. */
+  readonly reconnect: boolean;
+}
+
+/** Close codes, and whether to reconnect. A code that is not here: reconnect. */
+export const CLOSE_CODES = {
+  1000: { meaning: "the client closed", reconnect: false },
+  1001: { meaning: "the server went away", reconnect: true },
+  1003: {
+    meaning: "the endpoint does not take this kind of frame",
+    reconnect: false,
+  },
+  1006: {
+    meaning: "the connection was lost; also what a slow consumer sees",
+    reconnect: true,
+  },
+  1007: { meaning: "a text frame was not UTF-8", reconnect: false },
+  1009: { meaning: "a frame was above max_frame_bytes", reconnect: false },
+  1011: { meaning: "the server failed on this connection", reconnect: true },
+  1012: { meaning: "the server restarts", reconnect: true },
+  4000: { meaning: "too many bad frames", reconnect: false },
+  4001: { meaning: "too many rate-limited frames", reconnect: false },
+  4002: { meaning: "no sign of life within the ping timeout", reconnect: true },
+  4003: {
+    meaning:
+      "unsent bytes of all connections are above the limit, and this one had the most",
+    reconnect: true,
+  },
+} as const satisfies Record<number, CloseRule>;
+
+export type CloseCode = keyof typeof CLOSE_CODES;
+
+/** An expected failure of one request: it becomes an `error` frame. */
+export class ProtocolError extends Error {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    /** Milliseconds after which trying again can help. */
+    readonly retryAfterMs?: number,
+  ) {
+    super(message);
+  }
+}

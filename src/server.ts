@@ -1,0 +1,74 @@
+import packageJson from "../package.json" with { type: "json" };
+import {
+  ConfigError,
+  helpText,
+  loadConfig,
+  parseCommandLine,
+} from "./config/load.ts";
+import type { Config } from "./config/options.ts";
+import { startRoomcast, type Roomcast } from "./roomcast.ts";
+
+/** `bun run src/server.ts`: options, server, signals. */
+
+function fail(message: string): never {
+  console.error(`roomcast: ${message}`);
+  process.exit(1);
+}
+
+function readConfig(): Config {
+  const commandLine = parseCommandLine(process.argv.slice(2));
+  if (commandLine.help) {
+    process.stdout.write(helpText());
+    process.exit(0);
+  }
+  if (commandLine.version) {
+    console.log(packageJson.version);
+    process.exit(0);
+  }
+  return loadConfig(commandLine, process.env);
+}
+
+function start(): { config: Config; roomcast: Roomcast } {
+  try {
+    const config = readConfig();
+    return { config, roomcast: startRoomcast(config) };
+  } catch (error) {
+    // Also a port in use, a folder of somebody else, a file of a newer version: all tell themselves in one line.
+    return fail(
+      error instanceof ConfigError ? error.message : (error as Error).message,
+    );
+  }
+}
+
+const { config, roomcast } = start();
+const { hostname, port } = roomcast.server;
+const shown =
+  hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
+const kept =
+  config.history === "sqlite"
+    ? `history in ${config.data}`
+    : "history in memory";
+console.log(
+  `roomcast listens on http://${shown}:${port} (sockets at /chat), ${kept}`,
+);
+
+let signals = 0;
+async function shutDown(signal: string): Promise<void> {
+  if (++signals > 1)
+    fail(
+      `second signal: leaving ${roomcast.gateway.connections.size} connections at once`,
+    );
+  console.log(
+    `roomcast: ${signal}: draining ${roomcast.gateway.connections.size} connections`,
+  );
+  // Whatever hangs (a disk, say): the deadline holds. What was acknowledged is stored already.
+  setTimeout(
+    () => fail("the deadline passed: leaving"),
+    config.drainTimeoutMs,
+  ).unref();
+  await roomcast.drain();
+  console.log("roomcast: done");
+  process.exit(0);
+}
+process.on("SIGTERM", () => void shutDown("SIGTERM"));
+process.on("SIGINT", () => void shutDown("SIGINT"));
