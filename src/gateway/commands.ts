@@ -218,8 +218,8 @@ async function place(
   const latest = Math.min(message.history ?? 0, config.maxHistoryPerReply);
   for (let attempt = 0; attempt < PLACE_ATTEMPTS; attempt++) {
     if (connection.closed) return false;
-    // A slice behind what the joiner has would send it again.
-    const upto = room.slices.find(known ?? 0)?.position ?? room.head;
+    const atLeast = alreadyHas(connection, room, known);
+    const upto = room.slices.find(atLeast)?.position ?? room.head;
     let recalled: Recalled = NOTHING;
     let recovered = false;
     if (known !== undefined) {
@@ -274,6 +274,21 @@ async function place(
 }
 
 const PLACE_ATTEMPTS = 50;
+
+/**
+ * A seq that the joiner has: from before it connected, or from the slice it is in. A slice behind it would send events
+ * again.
+ */
+function alreadyHas(
+  connection: Connection,
+  room: Room,
+  known: number | undefined,
+): number {
+  return Math.max(
+    known ?? 0,
+    connection.memberships.get(room.name)?.slice.position ?? 0,
+  );
+}
 
 /** Like `gateway.recall.get`, without a turn of the microtask queue where the answer is at hand. */
 function recall(

@@ -86,7 +86,8 @@ class Mover {
             .run(after, last);
           setMeta(this.#history, "moved", String(last));
         })
-        .immediate(this.#moved, next);
+        // Deferred: an immediate transaction would lock the attached log as well, and stop its writer.
+        .deferred(this.#moved, next);
       this.#moved = next;
       post({ type: "moved", upto: next });
       if (walBytes(this.options.historyFile) > CHECKPOINT_WAL_BYTES)

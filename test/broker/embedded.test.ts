@@ -1,0 +1,186 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { BrokerError, type RoomEvent } from "../../src/broker/broker.ts";
+import { EmbeddedBroker } from "../../src/broker/embedded/embedded.ts";
+import { MemoryStore } from "../../src/broker/embedded/memory-store.ts";
+import { SqliteStore } from "../../src/broker/embedded/sqlite-store.ts";
+import { StoreError, type Store } from "../../src/broker/embedded/store.ts";
+import { TempFolder } from "../support/server.ts";
+import { brokerContract, draft, type BrokerUnderTest } from "./contract.ts";
+
+const OPTIONS = {
+  commitPaceMs: 1,
+  busyEventsPerMs: 5,
+  maxUncommittedEvents: 10_000,
+  maxUnmovedEvents: 1_000_000,
+};
+
+const STORE = {
+  dedupeWindowMs: 600_000,
+  dedupeMaxKeys: 10_000,
+  retentionMs: Infinity,
+  retentionEventsPerRoom: Infinity,
+};
+
+function openOn(
+  store: Store,
+  folder?: TempFolder,
+  options: Partial<typeof OPTIONS> = {},
+): BrokerUnderTest {
+  const delivered: { event: RoomEvent; origin: string | undefined }[] = [];
+  const broker = new EmbeddedBroker<string>(
+    store,
+    (event, origin) => delivered.push({ event, origin }),
+    { ...OPTIONS, ...options },
+  );
+  return {
+    broker,
+    delivered,
+    async [Symbol.asyncDispose]() {
+      await broker.close();
+      folder?.[Symbol.dispose]();
+    },
+  };
+}
+
+function openSqlite(folder: TempFolder, extra: object = {}): SqliteStore {
+  return new SqliteStore({
+    ...STORE,
+    ...extra,
+    logFile: join(folder.path, "log.db"),
+    historyFile: join(folder.path, "history.db"),
+    durability: "normal",
+    onFailure: (message) => console.error(message),
+  });
+}
+
+brokerContract("the embedded broker over SQLite", async () => {
+  const folder = new TempFolder();
+  return openOn(openSqlite(folder), folder);
+});
+
+brokerContract(
+  "the embedded broker over SQLite with a synced log",
+  async () => {
+    const folder = new TempFolder();
+    const store = new SqliteStore({
+      ...STORE,
+      logFile: join(folder.path, "log.db"),
+      historyFile: join(folder.path, "history.db"),
+      durability: "full",
+      onFailure: (message) => console.error(message),
+    });
+    return openOn(store, folder);
+  },
+);
+
+brokerContract("the embedded broker in memory", async () =>
+  openOn(new MemoryStore({ ...STORE, maxBytes: 1e9 })),
+);
+
+/** A store that refuses the batches it is told to. */
+class FailingStore extends MemoryStore {
+  failures = 0;
+
+  override append(batch: Parameters<MemoryStore["append"]>[0]): void {
+    if (this.failures-- > 0) throw new StoreError("the disk is full");
+    super.append(batch);
+  }
+}
+
+describe("the embedded broker", () => {
+  test("answers unavailable when the store refuses, and leaves no trace of the batch", async () => {
+    const store = new FailingStore({ ...STORE, maxBytes: 1e9 });
+    await using under = openOn(store);
+    await under.broker.subscribe("a");
+    await under.broker.publish(draft("a", "one"), "");
+    store.failures = 1;
+    const refused = await Promise.allSettled([
+      under.broker.publish(draft("a", "two", { id: "k" }), ""),
+      under.broker.publish(draft("a", "again", { id: "k" }), ""),
+      under.broker.publish(draft("b", "other"), ""),
+    ]);
+    for (const result of refused) {
+      expect(result.status).toBe("rejected");
+      expect((result as PromiseRejectedResult).reason).toBeInstanceOf(
+        BrokerError,
+      );
+      expect((result as PromiseRejectedResult).reason.code).toBe("unavailable");
+    }
+    const next = await under.broker.publish(draft("a", "two", { id: "k" }), "");
+    expect(next).toMatchObject({ seq: 2, duplicate: false });
+    expect(under.delivered.map((d) => d.event.text)).toEqual(["one", "two"]);
+  });
+
+  test("answers overloaded when too many drafts wait", async () => {
+    await using under = openOn(
+      new MemoryStore({ ...STORE, maxBytes: 1e9 }),
+      undefined,
+      {
+        maxUncommittedEvents: 3,
+      },
+    );
+    const results = await Promise.allSettled(
+      [1, 2, 3, 4].map((n) => under.broker.publish(draft("a", `${n}`), "")),
+    );
+    expect(results.map((r) => r.status)).toEqual([
+      "fulfilled",
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+    ]);
+    expect((results[3] as PromiseRejectedResult).reason.code).toBe(
+      "overloaded",
+    );
+  });
+
+  test("keeps events, heads, epoch and idempotency keys over a restart", async () => {
+    using folder = new TempFolder();
+    let epoch: string;
+    {
+      await using under = openOn(openSqlite(folder));
+      epoch = under.broker.epoch;
+      for (let i = 0; i < 10; i++)
+        await under.broker.publish(draft("a", `${i}`, { id: `k${i}` }), "");
+    }
+    await using under = openOn(openSqlite(folder));
+    expect(under.broker.epoch).toBe(epoch);
+    expect(await under.broker.subscribe("a")).toBe(10);
+    expect(
+      await under.broker.publish(draft("a", "repeat", { id: "k3" }), ""),
+    ).toMatchObject({
+      seq: 4,
+      duplicate: true,
+    });
+    expect((await under.broker.publish(draft("a", "new"), "")).seq).toBe(11);
+    const page = await under.broker.read("a", {
+      after: 0,
+      upto: 100,
+      take: "oldest",
+      limit: 100,
+      bytes: 1e9,
+    });
+    expect(page.events.map((e) => e.seq)).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+    ]);
+  });
+
+  test("holds commits while the gate is held, and loses nothing", async () => {
+    const store = new MemoryStore({ ...STORE, maxBytes: 1e9 });
+    const delivered: string[] = [];
+    const broker = new EmbeddedBroker<string>(
+      store,
+      (e) => delivered.push(e.text),
+      OPTIONS,
+    );
+    await broker.subscribe("a");
+    broker.hold();
+    const published = broker.publish(draft("a", "x"), "");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(delivered).toEqual([]);
+    broker.resume();
+    await published;
+    expect(delivered).toEqual(["x"]);
+    await broker.close();
+  });
+});

@@ -1,0 +1,320 @@
+import { decode, encode } from "@msgpack/msgpack";
+import type { Format, Message } from "./client.ts";
+
+/** What a follower holds of a room. */
+export interface FollowedRoom {
+  readonly name: string;
+  readonly echo: boolean;
+  epoch: string;
+  /** Seq of the last event it has; undefined until it was in the room once. */
+  position: number | undefined;
+  /** Position at which it came in first: it has every event after it. */
+  start: number;
+  /** Every event it got, live, as history, or as the ack of its own. */
+  readonly log: { readonly seq: number; readonly text: string }[];
+  state: "out" | "joining" | "rejoining" | "paging" | "in" | "leaving";
+  /** Events that came live while history was paged. */
+  readonly held: Message[];
+  /** Up to where history is to be paged. */
+  upto: number;
+}
+
+interface Unacked {
+  readonly room: string;
+  readonly id: string;
+  readonly text: string;
+}
+
+/**
+ * A client as strict as the contract allows the server to be: any repeat, hole or misplaced ack is a violation. It comes
+ * back with its session and positions, and resends what was not acked, in order, with the same ids.
+ */
+export class Follower {
+  readonly rooms = new Map<string, FollowedRoom>();
+  readonly violations: string[] = [];
+  /** Acked sends: id → seq. */
+  readonly acked = new Map<string, number>();
+  readonly unacked: Unacked[] = [];
+  resumes = 0;
+  duplicates = 0;
+  #socket: WebSocket | undefined;
+  #session: string | undefined;
+  #sent = 0;
+  #watchers = new Set<() => void>();
+
+  constructor(
+    readonly name: string,
+    readonly format: Exclude<Format, "text">,
+    private readonly url: () => string,
+  ) {}
+
+  get connected(): boolean {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** Connects and comes back into its rooms. Resolves false where the server is not there. */
+  connect(): Promise<boolean> {
+    const query = new URLSearchParams({
+      name: this.name,
+      ...(this.#session ? { session: this.#session } : {}),
+    });
+    const socket = new WebSocket(`${this.url()}/chat?${query}`, [
+      `roomcast.v1.${this.format}`,
+    ]);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    return new Promise((resolve) => {
+      socket.onmessage = (event) => {
+        if (this.#socket !== socket) return;
+        const data = event.data as string | ArrayBuffer;
+        const message =
+          typeof data === "string"
+            ? JSON.parse(data)
+            : (decode(new Uint8Array(data)) as Message);
+        this.#receive(message);
+        if (message.action === "welcome") resolve(true);
+        this.#changed();
+      };
+      socket.onclose = () => {
+        if (this.#socket === socket) {
+          this.#socket = undefined;
+          for (const room of this.rooms.values()) leaveState(room);
+        }
+        resolve(false);
+        this.#changed();
+      };
+    });
+  }
+
+  /** Goes away without a word. */
+  drop(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    for (const room of this.rooms.values()) leaveState(room);
+    socket?.terminate();
+    this.#changed();
+  }
+
+  join(name: string, echo: boolean): void {
+    if (this.rooms.has(name)) return;
+    const room: FollowedRoom = {
+      name,
+      echo,
+      epoch: "",
+      position: undefined,
+      start: 0,
+      log: [],
+      state: "out",
+      held: [],
+      upto: 0,
+    };
+    this.rooms.set(name, room);
+    if (this.connected) this.#join(room);
+  }
+
+  /** Leaves, to come back later. */
+  leave(name: string): void {
+    const room = this.rooms.get(name);
+    if (!this.connected || room?.state !== "in") return;
+    room.state = "leaving";
+    this.#send({ action: "leave_room", room: name });
+  }
+
+  comeBack(name: string): void {
+    const room = this.rooms.get(name);
+    if (this.connected && room?.state === "out") this.#join(room);
+  }
+
+  /** Joins a room it is in once more: repositions in place. */
+  rejoin(name: string): void {
+    const room = this.rooms.get(name);
+    if (!this.connected || room?.state !== "in") return;
+    this.#join(room);
+    room.state = "rejoining";
+  }
+
+  say(name: string): void {
+    const room = this.rooms.get(name);
+    if (!this.connected || room?.state !== "in") return;
+    const id = `${this.name}-${++this.#sent}`;
+    const message: Unacked = { room: name, id, text: `${name} ${id}` };
+    this.unacked.push(message);
+    this.#sendMessage(message);
+  }
+
+  /** Resolves when `reached` holds; it is looked at after every frame. */
+  until(reached: () => boolean): Promise<void> {
+    if (reached()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!reached()) return;
+        this.#watchers.delete(look);
+        resolve();
+      };
+      this.#watchers.add(look);
+    });
+  }
+
+  #changed(): void {
+    for (const look of this.#watchers) look();
+  }
+
+  #send(message: Message): void {
+    this.#socket?.send(
+      this.format === "json" ? JSON.stringify(message) : encode(message),
+    );
+  }
+
+  #sendMessage({ room, id, text }: Unacked): void {
+    this.#send({ action: "send_message", room, id, text });
+  }
+
+  #join(room: FollowedRoom): void {
+    room.state = "joining";
+    this.#send({
+      action: "join_room",
+      room: room.name,
+      echo: room.echo,
+      ...(room.position === undefined
+        ? {}
+        : { since: { epoch: room.epoch, seq: room.position } }),
+    });
+  }
+
+  #receive(message: Message): void {
+    switch (message.action) {
+      case "welcome":
+        this.#session = message.session;
+        for (const room of this.rooms.values()) this.#join(room);
+        return;
+      case "room_joined":
+        return this.#joined(this.rooms.get(message.room)!, message);
+      case "history":
+        return this.#paged(this.rooms.get(message.room)!, message);
+      case "receive_message": {
+        const room = this.rooms.get(message.room)!;
+        if (room.state === "paging") room.held.push(message);
+        // While it rejoins in place, events of the old membership still come, each in its turn.
+        else if (room.state === "in" || room.state === "joining")
+          this.#accept(room, message, "live");
+        return;
+      }
+      case "message_sent":
+        return this.#acknowledged(message);
+      case "error":
+        if (message.code !== "not_joined")
+          this.#violation(`error ${message.code}: ${message.message}`);
+    }
+  }
+
+  #joined(room: FollowedRoom, message: Message): void {
+    if (room.position === undefined) {
+      room.position = message.seq;
+      room.start = message.seq;
+      room.epoch = message.epoch;
+    } else {
+      this.resumes++;
+      if (!message.recovered)
+        this.#violation(`${room.name}: not recovered from ${room.position}`);
+      if (message.epoch !== room.epoch)
+        this.#violation(`${room.name}: another epoch`);
+    }
+    for (const event of message.messages) {
+      // While it rejoins in place, events of the old membership go on coming: the reply may hold them again.
+      if (room.state === "rejoining" && event.seq <= room.position!) continue;
+      this.#accept(room, event, "missed");
+    }
+    if (message.more) {
+      room.state = "paging";
+      room.upto = message.seq;
+      this.#page(room);
+    } else {
+      if (room.position! !== message.seq)
+        this.#violation(
+          `${room.name}: joined at ${message.seq} with ${room.position}`,
+        );
+      this.#in(room);
+    }
+  }
+
+  #page(room: FollowedRoom): void {
+    this.#send({
+      action: "get_history",
+      room: room.name,
+      after: room.position,
+    });
+  }
+
+  #paged(room: FollowedRoom, message: Message): void {
+    if (room.state !== "paging") return;
+    for (const event of message.messages)
+      if (event.seq <= room.upto) this.#accept(room, event, "paged");
+    if (room.position! < room.upto) {
+      if (message.messages.length === 0)
+        this.#violation(`${room.name}: an empty page before the end`);
+      else this.#page(room);
+      return;
+    }
+    for (const event of room.held.splice(0)) this.#accept(room, event, "held");
+    this.#in(room);
+  }
+
+  #in(room: FollowedRoom): void {
+    room.state = "in";
+    for (const message of this.unacked)
+      if (message.room === room.name) this.#sendMessage(message);
+  }
+
+  #acknowledged(message: Message): void {
+    const { id, seq } = message;
+    const before = this.acked.get(id);
+    if (before !== undefined && before !== seq)
+      this.#violation(`${id}: acked as ${before} and as ${seq}`);
+    this.acked.set(id, seq);
+    const index = this.unacked.findIndex((m) => m.id === id);
+    const [own] = index < 0 ? [] : this.unacked.splice(index, 1);
+    if (message.duplicate) {
+      this.duplicates++;
+      return;
+    }
+    const room = this.rooms.get(message.room)!;
+    if (room.state === "out" || room.state === "leaving") return;
+    if (room.state === "paging") {
+      if (!room.echo)
+        room.held.push({ seq, prev: seq - 1, text: own?.text ?? "" });
+      return;
+    }
+    if (room.echo) {
+      if (seq > room.position!)
+        this.#violation(`${room.name}: ack ${seq} came before its event`);
+    } else
+      this.#accept(room, { seq, prev: seq - 1, text: own?.text ?? "" }, "ack");
+  }
+
+  #accept(room: FollowedRoom, event: Message, how: string): void {
+    const { seq } = event;
+    const prev = event.prev ?? seq - 1;
+    const position = room.position;
+    if (position === undefined)
+      return this.#violation(`${room.name}: ${how} ${seq} before the join`);
+    if (seq <= position)
+      return this.#violation(
+        `${room.name}: ${how} ${seq} again, at ${position}`,
+      );
+    if (prev > position)
+      this.#violation(
+        `${room.name}: ${how} ${seq} follows ${prev}, at ${position}`,
+      );
+    room.position = seq;
+    room.log.push({ seq, text: event.text });
+  }
+
+  #violation(what: string): void {
+    this.violations.push(`${this.name} (${this.format}) in ${what}`);
+  }
+}
+
+function leaveState(room: FollowedRoom): void {
+  room.state = "out";
+  room.held.length = 0;
+}

@@ -1,0 +1,139 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadConfig, parseCommandLine } from "../../src/config/load.ts";
+import { startRoomcast, type Roomcast } from "../../src/roomcast.ts";
+
+/** A folder of its own, removed at the end of its scope. */
+export class TempFolder implements Disposable {
+  readonly path = mkdtempSync(join(tmpdir(), "roomcast-test-"));
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+export interface RunningServer extends AsyncDisposable {
+  /** ws://…, without a path */
+  readonly url: string;
+  readonly http: string;
+}
+
+/** A server in this process, on a free port, with real sockets and real files. Flags are those of the command line. */
+export class InProcessServer implements RunningServer {
+  readonly roomcast: Roomcast;
+  readonly #folder = new TempFolder();
+  #stopped = false;
+
+  constructor(...flags: string[]) {
+    const all = [
+      "--port",
+      "0",
+      "--host",
+      "127.0.0.1",
+      "--data",
+      this.#folder.path,
+      "--drain-grace-ms",
+      "0",
+      ...flags,
+    ];
+    this.roomcast = startRoomcast(loadConfig(parseCommandLine(all), {}));
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.roomcast.server.port}`;
+  }
+
+  get http(): string {
+    return `http://127.0.0.1:${this.roomcast.server.port}`;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.roomcast.drain();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    this.#folder[Symbol.dispose]();
+  }
+}
+
+/** The server as a user starts it: a process of its own, that can be killed. */
+export class ServerProcess implements RunningServer {
+  private constructor(
+    readonly process: Bun.Subprocess<"ignore", "pipe", "inherit">,
+    readonly port: number,
+    /** What it printed when it was ready. */
+    readonly greeting: string,
+    readonly rest: {
+      read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+    },
+  ) {}
+
+  /** Resolves when it listens. */
+  static async start(data: string, ...flags: string[]): Promise<ServerProcess> {
+    const child = Bun.spawn(
+      [
+        process.execPath,
+        "run",
+        "src/server.ts",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--data",
+        data,
+        ...flags,
+      ],
+      {
+        cwd: join(import.meta.dir, "../.."),
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "inherit",
+      },
+    );
+    const reader = child.stdout.getReader();
+    let printed = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done)
+        throw new Error(
+          `the server ended with ${await child.exited} and said: ${printed}`,
+        );
+      printed += new TextDecoder().decode(value);
+      const port = /http:\/\/[^:]+:(\d+)/.exec(printed)?.[1];
+      if (port) return new ServerProcess(child, Number(port), printed, reader);
+    }
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}`;
+  }
+
+  get http(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** @returns the exit code */
+  async signal(signal: NodeJS.Signals): Promise<number> {
+    this.process.kill(signal);
+    return await this.process.exited;
+  }
+
+  /** Everything it prints until it ends. */
+  async remainingOutput(): Promise<string> {
+    let printed = "";
+    for (;;) {
+      const { value, done } = await this.rest.read();
+      if (done) return printed;
+      printed += new TextDecoder().decode(value);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.process.kill("SIGKILL");
+    await this.process.exited;
+  }
+}
