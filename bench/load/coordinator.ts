@@ -115,7 +115,6 @@ export async function runLoad({
       plan,
       reports.map(({ report }) => report),
     );
-    const { cut_off: _, ...counted } = merged;
 
     const seconds = (last.at_us - first.at_us) / 1e6;
     const connections = connectionCount(plan);
@@ -134,6 +133,8 @@ export async function runLoad({
         cpu_share: cpu_seconds / seconds,
         cpu_us_per_delivery:
           (cpu_seconds * 1e6) / merged.total.delivered_in_window,
+        connect_cpu_us_per_connection:
+          ((connected.cpu_ms - before.cpu_ms) * 1000) / connections,
         rss_before_bytes: before.rss_bytes,
         rss_connected_bytes: connected.rss_bytes,
         rss_end_bytes: end.rss_bytes,
@@ -154,7 +155,7 @@ export async function runLoad({
         bun: Bun.version,
       },
       connections,
-      ...counted,
+      ...merged,
       deliveries_per_second: merged.total.delivered_in_window / plan.seconds,
       offered_deliveries_per_second: offered(plan).deliveries,
       connect: { ...merged.connect, seconds: connect_seconds },

@@ -45,6 +45,7 @@ export class Member implements ConnectionOwner {
   readonly #host: MemberHost;
   /** Where the last token lay in its frame: the next one is nearly always there too. */
   #hint = 0;
+  #asked = false;
   /** A frame with this many bytes after a token may hold another message. */
   readonly #room_for_another: number;
 
@@ -82,8 +83,7 @@ export class Member implements ConnectionOwner {
       template.encoding === "msgpack" ? OPCODE.binary : OPCODE.text;
     for (const frame of template.hello)
       connection.send(opcode, payload(template, fill(frame, names)));
-    if (template.join !== "")
-      connection.send(opcode, payload(template, fill(template.join, names)));
+    if (template.join_after === "") this.#askToJoin();
     if (template.joined === "") this.#join();
   }
 
@@ -124,6 +124,10 @@ export class Member implements ConnectionOwner {
   #withoutToken(bytes: Buffer, start: number, end: number): void {
     const frame = bytes.subarray(start, end);
     const { template } = this;
+    if (!this.#asked && startsWith(frame, template.join_after)) {
+      this.#askToJoin();
+      return;
+    }
     if (
       !this.joined &&
       template.joined !== "" &&
@@ -155,8 +159,20 @@ export class Member implements ConnectionOwner {
     else this.#host.otherFrame();
   }
 
+  #askToJoin(): void {
+    const { template, names } = this;
+    this.#asked = true;
+    if (template.join === "") return;
+    const opcode =
+      template.encoding === "msgpack" ? OPCODE.binary : OPCODE.text;
+    this.connection.send(opcode, payload(template, fill(template.join, names)));
+  }
+
   #join(): void {
     this.joined = true;
     this.#host.joined(this);
   }
 }
+
+const startsWith = (frame: Buffer, text: string): boolean =>
+  frame.toString("utf8", 0, text.length) === text;

@@ -50,6 +50,8 @@ export interface ServerUse {
   /** Of one core; above 1 for a server that uses several. */
   cpu_share: number;
   cpu_us_per_delivery: number;
+  /** From before the first connection to half a second after the last. */
+  connect_cpu_us_per_connection: number;
   rss_before_bytes: number;
   rss_connected_bytes: number;
   rss_end_bytes: number;
@@ -88,6 +90,8 @@ export interface LoadResult {
   stalled_ended: number;
   errors: { count: number; samples: string[] };
   other_frames: number;
+  /** True if deliveries were still arriving when the wait ended: the server fell behind. */
+  cut_off: boolean;
   /** Why the run does not count: empty if it does. */
   failures: string[];
   /** Why its latencies do not count: empty if they do. */

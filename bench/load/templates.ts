@@ -16,6 +16,8 @@ export interface Template {
   hello: string[];
   /** The join frame; "" if connecting joins. */
   join: string;
+  /** The join is sent once a frame begins with this; "" sends it at once. */
+  join_after: string;
   /** The connection has joined when a frame contains this; "" if the handshake's end is enough. */
   joined: string;
   send: string;
@@ -31,6 +33,7 @@ const CHAT: Omit<Template, "name" | "encoding" | "subprotocol"> = {
   query: "name={name}",
   hello: [],
   join: '{"action":"join_room","room":"{room}"}',
+  join_after: "",
   joined: "room_joined",
   send: '{"action":"send_message","room":"{room}","id":"{id}","text":"{text}"}',
   acks: true,
@@ -45,6 +48,7 @@ const BARE: Template = {
   query: "room={room}&name={name}",
   hello: [],
   join: "",
+  join_after: "",
   joined: "",
   // As long as what roomcast delivers: this server sends on the same bytes.
   send:
@@ -83,15 +87,31 @@ export const TEMPLATES: Record<string, Template> = {
   },
   bare: BARE,
   "bare-json": { ...BARE, name: "bare-json", send: CHAT.send },
+  ws: { ...BARE, name: "ws", send: CHAT.send, acks: true },
   socketio: {
     ...BARE,
     name: "socketio",
     query: "EIO=4&transport=websocket",
     hello: ["40"],
     join: '42["join_room",{"room":"{room}","name":"{name}"}]',
+    // Events that come before the namespace is joined end the connection.
+    join_after: "40",
     joined: "room_joined",
     send: '42["send_message",{"room":"{room}","id":"{id}","text":"{text}"}]',
+    acks: true,
     answers: { "2": "3" },
+  },
+  centrifugo: {
+    ...BARE,
+    name: "centrifugo",
+    query: "",
+    hello: ['{"id":1,"connect":{"name":"{name}"}}'],
+    join: '{"id":2,"subscribe":{"channel":"{room}"}}',
+    joined: '"subscribe"',
+    // Its answer to a publish carries the command's number only: there is no ack to match.
+    send: '{"id":3,"publish":{"channel":"{room}","data":{"text":"{text}","id":"{id}"}}}',
+    error_marker: '"error"',
+    answers: { "{}": "{}" },
   },
 };
 

@@ -243,13 +243,11 @@ async function place(
     }
     if (connection.closed) return false;
     // While reading, the slice may have gone on: then what was read is not all up to its position.
-    if ((room.slices.find(known ?? 0)?.position ?? room.head) !== upto)
-      continue;
+    const having = alreadyHas(connection, room, known);
+    const place = room.slices.find(having);
+    if ((place?.position ?? room.head) !== upto) continue;
     const before = connection.memberships.get(room.name);
-    if (before) room.remove(connection, before);
-    const slice =
-      room.slices.find(known ?? 0) ??
-      room.slices.add(room.pending.end, room.head);
+    const slice = place ?? room.slices.add(room.pending.end, room.head);
     room.add(connection, slice, message.echo ?? true);
     if (!before) {
       room.presence.join(connection.user);
@@ -265,6 +263,9 @@ async function place(
       more: recalled.more,
       count: room.presence.count,
     });
+    // Only now: the reply took along what the old slice had been given.
+    if (before) room.leaveSlice(connection, before.slice);
+    gateway.fanout.acknowledgeUpTo(room, connection, slice);
     return !before;
   }
   throw new ProtocolError(

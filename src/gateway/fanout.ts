@@ -51,6 +51,18 @@ export class Fanout {
     queueMicrotask(this.#turn);
   }
 
+  /**
+   * Sends the acks of a connection for what the slice it just joined has been given already: the slice will not come to
+   * these events again. They follow the reply that holds the events: an ack before it would be an ack before a hole.
+   */
+  acknowledgeUpTo(room: Room, connection: Connection, slice: Slice): void {
+    const { pending } = room;
+    for (let i = pending.start; i < slice.cursor; i++) {
+      const entry = pending.at(i);
+      if (entry.origin?.connection === connection) this.#acknowledge(entry);
+    }
+  }
+
   readonly #turn = (): void => {
     const waiting = this.#queue;
     this.#queue = [];

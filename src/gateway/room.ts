@@ -74,14 +74,23 @@ export class Room {
     return membership;
   }
 
-  /** Takes a connection out. On a closed socket there is nothing to unsubscribe. */
+  /**
+   * Takes a connection out. Whatever is to follow the room's events must have been sent before: a send takes along what
+   * waits in the topic tree, but no longer after the last unsubscribe. On a closed socket there is nothing to
+   * unsubscribe.
+   */
   remove(connection: Connection, membership: Membership): void {
     connection.memberships.delete(this.name);
-    if (!connection.closed)
-      connection.socket.unsubscribe(
-        membership.slice.topics[connection.codec.index]!,
-      );
-    this.slices.leave(membership.slice, connection.codec.index);
+    this.leaveSlice(connection, membership.slice);
+  }
+
+  /** After an `add` that moved a member: takes it out of the slice it was in before. */
+  leaveSlice(connection: Connection, slice: Slice): void {
+    const { index } = connection.codec;
+    this.slices.leave(slice, index);
+    const stays = connection.memberships.get(this.name)?.slice === slice;
+    if (!stays && !connection.closed)
+      connection.socket.unsubscribe(slice.topics[index]!);
   }
 }
 

@@ -166,7 +166,9 @@ describe("a line from the server", () => {
 
   test("shows line breaks as ⏎ and leaves other control characters out", () => {
     expect(oneLine("a\nb\r\nc\rd\u0085e\u2028f\u2029g")).toBe("a⏎b⏎c⏎d⏎e⏎f⏎g");
-    expect(oneLine("\u0000a\tb\u001b[31mc\u007fd\u009be\v\f")).toBe("ab[31mcde");
+    expect(oneLine("\u0000a\tb\u001b[31mc\u007fd\u009be\v\f")).toBe(
+      "ab[31mcde",
+    );
     expect(oneLine("Größe 房间 👩‍👩‍👧")).toBe("Größe 房间 👩‍👩‍👧");
   });
 

@@ -47,15 +47,14 @@ describe("the shape of a frame", () => {
     expect(checkShape(message) as unknown).toBe(message);
   });
 
-  test.each([null, undefined, 1, "ping", true, [], [{ action: "ping" }]])(
-    "%j is no frame at all",
-    (value) => {
+  test("what is no object is no frame at all", () => {
+    const values = [null, undefined, 1, "ping", true, [], [{ action: "ping" }]];
+    for (const value of values)
       expect(refusal(() => checkShape(value))).toEqual([
         "bad_frame",
         "a frame holds one object with an action",
       ]);
-    },
-  );
+  });
 
   test.each([{}, { action: 1 }, { action: null }, { action: ["ping"] }])(
     "%j has no action",
@@ -239,7 +238,12 @@ describe("idempotency keys", () => {
   test("have 1 to 64 characters, whatever they take in UTF-16", () => {
     for (const id of ["x", "x".repeat(64), "😀".repeat(64), " ", "\n"])
       checkId(id);
-    for (const id of ["", "x".repeat(65), "😀".repeat(65), `${"😀".repeat(64)}x`])
+    for (const id of [
+      "",
+      "x".repeat(65),
+      "😀".repeat(65),
+      `${"😀".repeat(64)}x`,
+    ])
       expect(refusal(() => checkId(id))).toEqual([
         "invalid_field",
         "id must have 1 to 64 characters",
@@ -274,7 +278,7 @@ describe("data", () => {
   test.each([
     [{}, 2],
     [{ a: "é" }, 10],
-    [{ a: "房房房" }, 17],
+    [{ a: "房".repeat(20) }, 68],
     [{ a: "a".repeat(50) }, 58],
     [{ a: "\n" }, 10],
   ])("%j counts as %d bytes", (data, bytes) => {

@@ -15,7 +15,7 @@ export interface FollowedRoom {
   state: "out" | "joining" | "rejoining" | "paging" | "in" | "leaving";
   /** Events that came live while history was paged. */
   readonly held: Message[];
-  /** Up to where history is to be paged. */
+  /** Up to where the last join's reply, and the history after it, reached. */
   upto: number;
 }
 
@@ -194,16 +194,17 @@ export class Follower {
       case "receive_message": {
         const room = this.rooms.get(message.room)!;
         if (room.state === "paging") room.held.push(message);
-        // While it rejoins in place, events of the old membership still come, each in its turn.
-        else if (room.state === "in" || room.state === "joining")
-          this.#accept(room, message, "live");
+        // What comes between a request to leave and its answer comes again after the next join.
+        else if (room.state !== "leaving") this.#accept(room, message, "live");
         return;
       }
+      case "room_left":
+        this.rooms.get(message.room)!.state = "out";
+        return;
       case "message_sent":
         return this.#acknowledged(message);
       case "error":
-        if (message.code !== "not_joined")
-          this.#violation(`error ${message.code}: ${message.message}`);
+        this.#violation(`error ${message.code}: ${message.message}`);
     }
   }
 
@@ -224,9 +225,9 @@ export class Follower {
       if (room.state === "rejoining" && event.seq <= room.position!) continue;
       this.#accept(room, event, "missed");
     }
+    room.upto = message.seq;
     if (message.more) {
       room.state = "paging";
-      room.upto = message.seq;
       this.#page(room);
     } else {
       if (room.position! !== message.seq)
@@ -272,23 +273,33 @@ export class Follower {
       this.#violation(`${id}: acked as ${before} and as ${seq}`);
     this.acked.set(id, seq);
     const index = this.unacked.findIndex((m) => m.id === id);
-    const [own] = index < 0 ? [] : this.unacked.splice(index, 1);
+    if (index >= 0) this.unacked.splice(index, 1);
     if (message.duplicate) {
       this.duplicates++;
       return;
     }
     const room = this.rooms.get(message.room)!;
-    if (room.state === "out" || room.state === "leaving") return;
+    // Outside of the room an ack has no place among its events.
+    if (
+      room.state === "out" ||
+      room.state === "leaving" ||
+      room.state === "joining"
+    )
+      return;
     if (room.state === "paging") {
-      if (!room.echo)
-        room.held.push({ seq, prev: seq - 1, text: own?.text ?? "" });
+      if (!room.echo && seq > room.upto)
+        room.held.push({ seq, prev: seq - 1, text: `${message.room} ${id}` });
       return;
     }
     if (room.echo) {
       if (seq > room.position!)
         this.#violation(`${room.name}: ack ${seq} came before its event`);
-    } else
-      this.#accept(room, { seq, prev: seq - 1, text: own?.text ?? "" }, "ack");
+    } else if (seq > room.upto)
+      this.#accept(
+        room,
+        { seq, prev: seq - 1, text: `${message.room} ${id}` },
+        "ack",
+      );
   }
 
   #accept(room: FollowedRoom, event: Message, how: string): void {

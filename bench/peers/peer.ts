@@ -1,0 +1,34 @@
+import type { Format } from "../scenarios.ts";
+import type { Template } from "../load/templates.ts";
+
+/** What a case asks for that not every server has. */
+export type Ability = "history" | "resume" | "msgpack";
+
+/** Where one server process runs. */
+export interface Place {
+  port: number;
+  /** A folder of its own, empty unless the case filled it; on a disk. */
+  folder: string;
+  /** Flags that a case adds; only roomcast is given any. */
+  flags: string[];
+}
+
+/** A server to measure: one file each. */
+export interface Peer {
+  name: string;
+  /** For tables and plots: short. */
+  title: string;
+  /** A sentence: what it does with a message. */
+  does: string;
+  abilities: readonly Ability[];
+  /** Path of the sockets, with a slash. */
+  path: string;
+  /** Why it cannot be started on this machine; null if it can. */
+  missing(): string | null;
+  /** What was measured, such as "ws 8.23.0 on Node v20.20.2". */
+  version(): string;
+  /** The command that serves on `port` of all addresses, in the foreground. May write files into the folder. */
+  command(place: Place): string[];
+  /** How to speak to it. */
+  template(format: Format): Template;
+}

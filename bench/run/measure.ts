@@ -1,0 +1,121 @@
+import { spreadAddresses } from "../load/addresses.ts";
+import {
+  processesNeeded,
+  type Progress,
+  runLoad,
+} from "../load/coordinator.ts";
+import type { LoadPlan } from "../load/plan.ts";
+import type { Peer } from "../peers/peer.ts";
+import { ServerProcess } from "../peers/server-process.ts";
+import { type Case, groupPlan } from "../scenarios.ts";
+import { measureCrash } from "../special/crash.ts";
+import { measureResume } from "../special/resume-storm.ts";
+import { storedFolder } from "../special/stored.ts";
+import { judge } from "./judge.ts";
+import type { Measurement } from "./run-file.ts";
+
+/** What a measurement may take beyond its own seconds before its server is killed. */
+const OVERTIME_SECONDS = 90;
+const DRAIN_SECONDS = 5;
+const SILENCE_SECONDS = 2;
+
+export type Tell = (what: string) => void;
+type Finding = Omit<Measurement, "case" | "peer" | "round">;
+
+/**
+ * Measures one case of one peer, once, on a server process of its own. Never throws: what could not be done is a
+ * `failed` measurement that says why.
+ */
+export async function measure(
+  one: Case,
+  peer: Peer,
+  round: number,
+  tell: Tell,
+): Promise<Measurement> {
+  const finding = await find(one, peer, tell).catch(
+    (error: Error): Finding => ({
+      verdict: "failed",
+      reasons: [error.message],
+      figures: {},
+      histograms: {},
+      load: null,
+    }),
+  );
+  return { case: one.id, peer: peer.name, round, ...finding };
+}
+
+async function find(one: Case, peer: Peer, tell: Tell): Promise<Finding> {
+  const stored = one.stored_events > 0 && peer.abilities.includes("history");
+  const folder = stored ? await storedFolder(one, tell) : null;
+  const flags = peer.abilities.includes("history") ? one.flags : [];
+  const server = await ServerProcess.start(peer, flags, folder);
+  let late = false;
+  const seconds = one.warmup_seconds + one.seconds + OVERTIME_SECONDS;
+  const deadline = setTimeout(() => {
+    late = true;
+    void server.kill();
+  }, seconds * 1000);
+  try {
+    if (one.kind === "crash")
+      return await measureCrash(one, peer, server, tell);
+    if (one.kind === "resume")
+      return await measureResume(one, peer, server, tell);
+    const plan = await loadPlan(one, peer, server);
+    const result = await runLoad({
+      plan,
+      pids: [server.pid],
+      onProgress: (progress) => tell(progressText(progress)),
+    });
+    return judge(one, result);
+  } catch (error) {
+    const output = server.output.split("\n").slice(-3).join(" | ");
+    throw new Error(
+      late
+        ? `not done after ${Math.round(seconds)} s: the server was killed`
+        : `${(error as Error).message}${output === "" ? "" : ` (the server said: ${output})`}`,
+    );
+  } finally {
+    clearTimeout(deadline);
+    await server.stop();
+  }
+}
+
+/** The load generator's plan for a case on a running server. */
+export async function loadPlan(
+  one: Case,
+  peer: Peer,
+  server: { url: string; port: number },
+): Promise<LoadPlan> {
+  // Rooms of `stored` are the ones that were filled.
+  const prefix = one.stored_events > 0 ? "stored-" : "bench-";
+  const plan: LoadPlan = {
+    url: server.url,
+    templates: one.formats.map((format) => peer.template(format)),
+    groups: one.groups.map((group, index) => groupPlan(group, index, prefix)),
+    text_bytes: one.text_bytes,
+    echo: true,
+    warmup_seconds: one.warmup_seconds,
+    seconds: one.seconds,
+    drain_seconds: DRAIN_SECONDS,
+    silence_seconds: SILENCE_SECONDS,
+    closed_loop: 0,
+    processes: 1,
+    connect_concurrency: one.connect_concurrency,
+    connect_timeout_seconds: 20,
+    addresses: await spreadAddresses("127.0.0.1", server.port, undefined),
+    base_ms: Date.now(),
+  };
+  // Handshakes of a storm come from both sides of the machine.
+  plan.processes = Math.max(
+    processesNeeded(plan),
+    one.connect_concurrency > 128 ? 2 : 1,
+  );
+  return plan;
+}
+
+function progressText({ phase, connected, sent, delivered }: Progress): string {
+  const count = (value: number): string => value.toLocaleString("en-US");
+  return phase === "connecting"
+    ? `connecting: ${count(connected)}`
+    : `${phase}: ${count(sent)} sent, ${count(delivered)} delivered`;
+}

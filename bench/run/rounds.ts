@@ -1,0 +1,134 @@
+import type { Peer } from "../peers/peer.ts";
+import type { Case } from "../scenarios.ts";
+import { measure } from "./measure.ts";
+import type { RunOptions } from "./options.ts";
+import type { Measurement } from "./run-file.ts";
+
+/** Starting, connecting, draining and stopping take about this. */
+const OVERHEAD_SECONDS = 2;
+
+export interface RoundsTell {
+  /** A measurement begins; `done` of `total` are behind it. */
+  began(one: Case, peer: Peer, done: number, total: number): void;
+  progress(what: string): void;
+  ended(measurement: Measurement): void;
+}
+
+export interface Rounds {
+  measurements: Measurement[];
+  notes: string[];
+}
+
+/** Whether a peer takes part in a case; the reason if not. Controls stand in for what they lack. */
+export function unable(one: Case, peer: Peer): string | null {
+  const isControl = one.control === peer.name;
+  const otherControl = peer.name.startsWith("bare") && !isControl;
+  if (otherControl) return "";
+  const lacking = one.needs.filter((need) => !peer.abilities.includes(need));
+  if (lacking.length === 0 || (isControl && one.kind === "load")) return null;
+  return isControl ? "" : `has no ${lacking.join(", no ")}`;
+}
+
+/**
+ * Measures all cases of all peers, one at a time, round after round, so that a slow minute of the machine hits all of
+ * them alike. A further round is begun only where its cases, by what they took so far, still fit the budget.
+ */
+export async function runRounds(
+  cases: Case[],
+  peers: Peer[],
+  options: Pick<RunOptions, "repeats" | "budget_seconds">,
+  tell: RoundsTell,
+  stopped: () => boolean,
+): Promise<Rounds> {
+  const began_at = performance.now();
+  const elapsed = (): number => (performance.now() - began_at) / 1000;
+  const measurements: Measurement[] = [];
+  const notes: string[] = [];
+  const took = new Map<string, number>();
+  const jobs = jobsOf(cases, peers, measurements);
+  const total = jobs.length * options.repeats;
+  let left_out = 0;
+  for (let round = 0; round < options.repeats; round++)
+    for (const [index, { one, peer }] of jobs.entries()) {
+      if (stopped()) return { measurements, notes: [...notes, "interrupted"] };
+      const key = `${one.id} ${peer.name}`;
+      if (elapsed() + expected(one, key, took) > options.budget_seconds) {
+        left_out++;
+        continue;
+      }
+      const reason = belowFailed(one, peer, measurements);
+      if (reason !== null) {
+        if (round === 0) measurements.push(notRun(one, peer, reason));
+        continue;
+      }
+      tell.began(one, peer, round * jobs.length + index, total);
+      const before = elapsed();
+      const measurement = await measure(one, peer, round, (what) =>
+        tell.progress(what),
+      );
+      took.set(key, Math.max(took.get(key) ?? 0, elapsed() - before));
+      if (stopped()) return { measurements, notes: [...notes, "interrupted"] };
+      measurements.push(measurement);
+      tell.ended(measurement);
+    }
+  if (left_out > 0)
+    notes.push(
+      `${left_out} of ${total} measurements did not fit into ${options.budget_seconds} s (--budget); ` +
+        "rows say how many repeats they have",
+    );
+  return { measurements, notes };
+}
+
+/** Seconds that a measurement may take: as long as before, or as long as its case's longest so far. */
+function expected(one: Case, key: string, took: Map<string, number>): number {
+  const before = took.get(key);
+  if (before !== undefined) return before;
+  const others = [...took].flatMap(([other, seconds]) =>
+    other.startsWith(`${one.id} `) ? [seconds] : [],
+  );
+  return Math.max(
+    one.warmup_seconds + one.seconds + OVERHEAD_SECONDS,
+    ...others,
+  );
+}
+
+/** What takes part; what cannot is recorded with its reason. */
+function jobsOf(cases: Case[], peers: Peer[], measurements: Measurement[]) {
+  const jobs: { one: Case; peer: Peer }[] = [];
+  for (const one of cases)
+    for (const peer of peers) {
+      const reason = unable(one, peer);
+      if (reason === null) jobs.push({ one, peer });
+      else if (reason !== "") measurements.push(notRun(one, peer, reason));
+    }
+  return jobs;
+}
+
+/** A ladder goes on only above a rung that was carried, in any round so far. */
+function belowFailed(
+  one: Case,
+  peer: Peer,
+  measurements: Measurement[],
+): string | null {
+  if (one.after === null) return null;
+  const below = measurements.filter(
+    (other) => other.case === one.after && other.peer === peer.name,
+  );
+  // Asked for alone, a rung stands on the ground.
+  if (below.length === 0) return null;
+  const carried = below.some(
+    ({ verdict }) => verdict === "ok" || verdict === "client-bound",
+  );
+  return carried ? null : `${one.after} was not carried`;
+}
+
+const notRun = (one: Case, peer: Peer, reason: string): Measurement => ({
+  case: one.id,
+  peer: peer.name,
+  round: 0,
+  verdict: "not-run",
+  reasons: [reason],
+  figures: {},
+  histograms: {},
+  load: null,
+});

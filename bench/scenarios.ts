@@ -1,0 +1,391 @@
+import type { GroupPlan } from "./load/plan.ts";
+import type { Ability } from "./peers/peer.ts";
+import type { FigureKey } from "./run/figures.ts";
+
+/**
+ * What is measured: scenarios, each of one or more cases. A case is one row of a table per peer: a fresh server process,
+ * one load, a few figures.
+ */
+export type Format = "json" | "msgpack";
+
+/** The smallest run that a case belongs to: `--quick` ⊂ the default ⊂ `--full`. */
+export type Tier = "quick" | "default" | "full";
+export const TIERS: readonly Tier[] = ["quick", "default", "full"];
+
+export type Kind = "load" | "connect" | "resume" | "crash";
+
+/** Connections of one sort in a case; what is left out follows the rules of `groupPlan`. */
+export interface GroupShape {
+  name: string;
+  rooms: number;
+  members: number;
+  /** Messages per second and room. */
+  rate: number;
+  senders?: number;
+  probes?: number;
+  stalled?: number;
+}
+
+export interface Case {
+  /** scenario/variant; the scenario's name alone if it has one case. */
+  id: string;
+  scenario: string;
+  title: string;
+  kind: Kind;
+  tier: Tier;
+  /** The peer whose figures the ratios are made of. */
+  control: "bare" | "bare-json";
+  /** What a peer needs to take part. */
+  needs: Ability[];
+  /** The first group's latency is the case's; a second group's is told beside it. */
+  groups: GroupShape[];
+  formats: Format[];
+  text_bytes: number;
+  warmup_seconds: number;
+  seconds: number;
+  /** In flight per generator process. */
+  connect_concurrency: number;
+  /** The case that must have been carried before this one is tried: a ladder. */
+  after: string | null;
+  /** Events that are stored before the server starts, over the first group's rooms. */
+  stored_events: number;
+  /** Further flags, for roomcast only. */
+  flags: string[];
+  /** SIGKILLs of a crash case. */
+  kills: number;
+  columns: FigureKey[];
+}
+
+export interface Scenario {
+  name: string;
+  about: string;
+  cases: Case[];
+}
+
+const DELIVERY: FigureKey[] = [
+  "cpu_us_per_delivery",
+  "p50_us",
+  "p90_us",
+  "p99_us",
+  "max_us",
+  "delivered_per_second",
+];
+const WITH_ACKS: FigureKey[] = [
+  "cpu_us_per_delivery",
+  "p50_us",
+  "p99_us",
+  "p999_us",
+  "ack_p50_us",
+  "delivered_per_second",
+];
+/** A shared machine lets a room of this size be measured in a moment. */
+const BASE: Omit<Case, "id" | "scenario" | "title" | "groups"> = {
+  kind: "load",
+  tier: "default",
+  control: "bare",
+  needs: [],
+  formats: ["json"],
+  text_bytes: 64,
+  warmup_seconds: 0.8,
+  seconds: 2,
+  connect_concurrency: 128,
+  after: null,
+  stored_events: 0,
+  flags: [],
+  kills: 0,
+  columns: DELIVERY,
+};
+
+type Variant = Partial<Case> & Pick<Case, "title" | "groups">;
+
+function scenario(
+  name: string,
+  about: string,
+  variants: Record<string, Variant>,
+): Scenario {
+  const cases = Object.entries(variants).map(([variant, given]): Case => ({
+    ...BASE,
+    ...given,
+    scenario: name,
+    id: variant === "" ? name : `${name}/${variant}`,
+  }));
+  return { name, about, cases };
+}
+
+const room = (members: number, rate: number): GroupShape[] => [
+  { name: "room", rooms: 1, members, rate },
+];
+
+const thousands = (value: number): string => value.toLocaleString("en-US");
+
+/** 5,000 sockets at rising rates; a rung is tried only if the one below was carried. */
+function ladder(): Record<string, Variant> {
+  const rates = [10, 20, 30, 40, 50, 70, 100, 140, 200];
+  return Object.fromEntries(
+    rates.map((rate, rung): [string, Variant] => [
+      String(rate),
+      {
+        title: `5,000 in a room, ${rate} messages/s: ${thousands(5000 * rate)} deliveries/s`,
+        groups: room(5000, rate),
+        tier: "full",
+        seconds: 3,
+        after: rung === 0 ? null : `saturate/${rates[rung - 1]}`,
+        columns: [
+          "delivered_per_second",
+          "cpu_us_per_delivery",
+          "p50_us",
+          "p99_us",
+        ],
+      },
+    ]),
+  );
+}
+
+/** Descriptors that neither side of a connection may pass, less what a server needs for itself. */
+export const MAX_ROOM_RESERVE = 200;
+
+/** @param openFiles the limit of open files of one process */
+export function scenarios(openFiles: number): Scenario[] {
+  const most = Math.min(openFiles, 60_000) - MAX_ROOM_RESERVE;
+  return [
+    scenario("fanout", "one large room: what a delivery costs", {
+      "1000": {
+        title: "1,000 in a room, 20 messages/s: 20,000 deliveries/s",
+        groups: room(1000, 20),
+        tier: "quick",
+      },
+      "5000": {
+        title: "5,000 in a room, 20 messages/s: 100,000 deliveries/s",
+        groups: room(5000, 20),
+      },
+      "10000": {
+        title: "10,000 in a room, 10 messages/s: 100,000 deliveries/s",
+        groups: room(10_000, 10),
+        tier: "full",
+        seconds: 4,
+      },
+      max: {
+        title: `${thousands(most)} in a room, as many as the open-file limit allows, 4 messages/s`,
+        groups: room(most, 4),
+        tier: "full",
+        seconds: 4,
+      },
+    }),
+    scenario("rooms-small", "many small rooms: what a message costs", {
+      "500x2": {
+        title: "500 rooms of 2, 2,000 messages/s in all",
+        groups: [{ name: "small", rooms: 500, members: 2, rate: 4 }],
+        control: "bare-json",
+        tier: "quick",
+        columns: WITH_ACKS,
+      },
+      "500x2-busy": {
+        title: "500 rooms of 2, 20,000 messages/s in all",
+        groups: [{ name: "small", rooms: 500, members: 2, rate: 40 }],
+        control: "bare-json",
+        columns: WITH_ACKS,
+      },
+      "100x10": {
+        title: "100 rooms of 10, 2,000 messages/s in all: 20,000 deliveries/s",
+        groups: [{ name: "small", rooms: 100, members: 10, rate: 20 }],
+        control: "bare-json",
+        columns: WITH_ACKS,
+      },
+    }),
+    scenario("noisy-neighbour", "100 rooms of 2 beside a room of 5,000", {
+      "": {
+        title:
+          "100 rooms of 2 (500 messages/s in all) beside a room of 5,000 at 20 messages/s",
+        groups: [
+          { name: "small", rooms: 100, members: 2, rate: 5 },
+          { name: "large", rooms: 1, members: 5000, rate: 20 },
+        ],
+        columns: [
+          "p50_us",
+          "p90_us",
+          "p99_us",
+          "beside_p50_us",
+          "cpu_us_per_delivery",
+        ],
+      },
+    }),
+    scenario("idle", "what a quiet connection costs", {
+      "": {
+        title: "10,000 connections in a room, silent",
+        groups: room(10_000, 0),
+        kind: "connect",
+        seconds: 1,
+        warmup_seconds: 0.5,
+        columns: [
+          "bytes_per_connection",
+          "rss_bytes",
+          "connects_per_second",
+          "connect_cpu_us",
+        ],
+      },
+    }),
+    scenario("connect-storm", "thousands connect at once", {
+      "": {
+        title: "5,000 connect and join 500 rooms, 1,000 handshakes in flight",
+        groups: [{ name: "rooms", rooms: 500, members: 10, rate: 0 }],
+        kind: "connect",
+        tier: "full",
+        connect_concurrency: 500,
+        seconds: 0.2,
+        warmup_seconds: 0.1,
+        columns: [
+          "connects_per_second",
+          "connect_cpu_us",
+          "connect_p50_us",
+          "connect_p99_us",
+        ],
+      },
+    }),
+    scenario(
+      "saturate",
+      "5,000 in a room × rising rates, to the knee",
+      ladder(),
+    ),
+    scenario("mixed-formats", "half JSON, half MessagePack, in one room", {
+      "5000": {
+        title: "2,500 JSON and 2,500 MessagePack in a room, 20 messages/s",
+        groups: room(5000, 20),
+        tier: "full",
+        formats: ["json", "msgpack"],
+        needs: ["msgpack"],
+        seconds: 3,
+      },
+    }),
+    scenario("slow-consumers", "1 % stop reading", {
+      "": {
+        title:
+          "1,000 in a room, 10 of them stop reading, 20 messages/s of 4,000 bytes",
+        groups: [
+          { name: "room", rooms: 1, members: 1000, rate: 20, stalled: 10 },
+        ],
+        tier: "full",
+        text_bytes: 4000,
+        warmup_seconds: 1,
+        seconds: 90,
+        columns: [
+          "p50_us",
+          "p99_us",
+          "stalled_closed",
+          "peak_rss_bytes",
+          "cpu_us_per_delivery",
+        ],
+      },
+    }),
+    scenario("resume-storm", "thousands reconnect, each missed 100 messages", {
+      "one-room": {
+        title: "4,000 of one room come back at once, 100 messages missed",
+        groups: room(4000, 0),
+        kind: "resume",
+        tier: "full",
+        needs: ["resume"],
+        columns: [
+          "resumes_per_second",
+          "resume_p50_us",
+          "resume_p99_us",
+          "resume_cpu_us",
+          "live_p99_us",
+          "peak_rss_bytes",
+        ],
+      },
+      rooms: {
+        title: "4,000 of 400 rooms come back at once, 100 messages missed each",
+        groups: [{ name: "rooms", rooms: 400, members: 10, rate: 0 }],
+        kind: "resume",
+        tier: "full",
+        needs: ["resume"],
+        columns: [
+          "resumes_per_second",
+          "resume_p50_us",
+          "resume_p99_us",
+          "resume_cpu_us",
+          "live_p99_us",
+          "peak_rss_bytes",
+        ],
+      },
+    }),
+    scenario("crash", "SIGKILL under load: what was acknowledged is there", {
+      "": {
+        title:
+          "10 × SIGKILL while 20 senders send 2,000 messages/s to 10 rooms",
+        groups: [
+          { name: "rooms", rooms: 10, members: 2, rate: 200, senders: 2 },
+        ],
+        kind: "crash",
+        tier: "full",
+        needs: ["history"],
+        kills: 10,
+        columns: [
+          "acked",
+          "acked_lost",
+          "acked_doubled",
+          "acked_reordered",
+          "restart_p50_us",
+          "restart_max_us",
+        ],
+      },
+    }),
+    scenario("stored", "small rooms over ten million stored events", {
+      "": {
+        title:
+          "500 rooms of 2, 20,000 messages/s in all, 10,000,000 events stored, retention on",
+        groups: [{ name: "small", rooms: 500, members: 2, rate: 40 }],
+        control: "bare-json",
+        tier: "full",
+        needs: ["history"],
+        stored_events: 10_000_000,
+        flags: ["--retention-events-per-room", "20000"],
+        warmup_seconds: 2,
+        seconds: 20,
+        columns: WITH_ACKS,
+      },
+    }),
+  ];
+}
+
+/** Cases of a run: those of a tier, or those that `only` names (a scenario or a case), whatever their tier. */
+export function chooseCases(
+  all: Scenario[],
+  tier: Tier,
+  only: string[],
+): Case[] {
+  const cases = all.flatMap((one) => one.cases);
+  if (only.length === 0)
+    return cases.filter(
+      (one) => TIERS.indexOf(one.tier) <= TIERS.indexOf(tier),
+    );
+  for (const name of only)
+    if (!cases.some((one) => one.id === name || one.scenario === name))
+      throw new Error(
+        `no scenario ${name}; there are ${all.map((one) => one.name).join(", ")}`,
+      );
+  return cases.filter(
+    (one) => only.includes(one.id) || only.includes(one.scenario),
+  );
+}
+
+const PROBED_MEMBERS = 500;
+const PROBES = 50;
+const SENDERS = 10;
+
+/** A group as the load generator takes it: up to 10 senders, and probes in large rooms that are spoken in. */
+export function groupPlan(
+  shape: GroupShape,
+  index: number,
+  prefix: string,
+): GroupPlan {
+  const stalled = shape.stalled ?? 0;
+  return {
+    ...shape,
+    stalled,
+    senders: shape.senders ?? Math.min(SENDERS, shape.members - stalled),
+    probes:
+      shape.probes ??
+      (shape.members >= PROBED_MEMBERS && shape.rate > 0 ? PROBES : 0),
+    room_prefix: `${prefix}${index}-`,
+  };
+}

@@ -1,0 +1,27 @@
+import { Connection, type Socket } from "../../src/gateway/connection.ts";
+import { json } from "../../src/protocol/json.ts";
+
+/** A connection without a socket, for what only looks at its state. */
+export function newConnection(id: string | number, now: number): Connection {
+  return new Connection(
+    `c${id}`,
+    { id: `u${id}`, name: `n${id}` },
+    json,
+    "general",
+    { messagesPerSecond: 1, requestsPerSecond: 1 },
+    now,
+  );
+}
+
+/** A connection with so many unsent bytes. @param terminated called when it is cut off */
+export function slowConnection(
+  unsent: number,
+  terminated: () => void,
+): Connection {
+  const connection = newConnection(unsent, 0);
+  connection.socket = {
+    getBufferedAmount: () => unsent,
+    terminate: terminated,
+  } as Partial<Socket> as Socket;
+  return connection;
+}
