@@ -6,7 +6,8 @@ import type { Peer } from "./peers/peer.ts";
 import { killAllServers } from "./peers/server-process.ts";
 import { renderReport } from "./report/report.ts";
 import { printComparison } from "./run/compare.ts";
-import { listText } from "./run/list.ts";
+import { listText, offeredBy } from "./run/list.ts";
+import { measure } from "./run/measure.ts";
 import { commit, machine } from "./run/machine.ts";
 import { HELP, parseRunOptions, type RunOptions } from "./run/options.ts";
 import { Ticker } from "./run/ticker.ts";
@@ -14,7 +15,6 @@ import { runRounds } from "./run/rounds.ts";
 import { readRunFile, type RunFile } from "./run/run-file.ts";
 import { printRun } from "./run/table.ts";
 import { type Case, chooseCases, scenarios } from "./scenarios.ts";
-import { offeredBy } from "./run/list.ts";
 
 /** The benchmark's command line; `--help` says all. */
 async function main(args: string[]): Promise<number> {
@@ -71,7 +71,11 @@ async function run(options: RunOptions, args: string[]): Promise<number> {
     able,
     options,
     ticker,
-    () => interrupted,
+    {
+      measure,
+      now: () => performance.now() / 1000,
+      stopped: () => interrupted,
+    },
   );
   ticker.clear();
   const result: RunFile = {

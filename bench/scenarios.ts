@@ -282,6 +282,7 @@ export function scenarios(openFiles: number): Scenario[] {
         groups: room(4000, 0),
         kind: "resume",
         tier: "full",
+        seconds: 6,
         needs: ["resume"],
         columns: [
           "resumes_per_second",
@@ -297,6 +298,7 @@ export function scenarios(openFiles: number): Scenario[] {
         groups: [{ name: "rooms", rooms: 400, members: 10, rate: 0 }],
         kind: "resume",
         tier: "full",
+        seconds: 6,
         needs: ["resume"],
         columns: [
           "resumes_per_second",

@@ -54,7 +54,7 @@ export function barsPlot(
       body += label(
         x(Math.max(median, count > 1 ? max : median)) + 8,
         middle + 4,
-        `${showFigure(key, median)}${ratio === undefined ? "" : `  × ${ratio.toFixed(2)}`}${mark}`,
+        `${showFigure(key, median)}${ratio === undefined ? "" : ` (× ${ratio.toFixed(2)})`}${mark}`,
         "value",
       );
       y += BAR + GAP;

@@ -1,3 +1,4 @@
+import { wasCarried } from "../run/rounds.ts";
 import type { PeerEntry, RunFile } from "../run/run-file.ts";
 import type { Row } from "../run/summary.ts";
 import {
@@ -31,7 +32,9 @@ export function ladderPlot(run: RunFile, rows: Row[]): string {
       const row = rows.find((one) => one.case === id && one.peer === peer.name);
       const delivered = row?.figures.delivered_per_second?.median;
       if (row === undefined || delivered === undefined) return [];
-      const carried = row.verdict === "ok" || row.verdict === "client-bound";
+      const carried = run.measurements.some(
+        (one) => one.case === id && one.peer === peer.name && wasCarried(one),
+      );
       return [{ offered, delivered, carried }];
     });
     return points.length === 0 ? [] : [{ peer, points }];

@@ -4,7 +4,7 @@ import type { Figures } from "./figures.ts";
 import type { LoadCounts, Measurement, Verdict } from "./run-file.ts";
 
 /** Less than this share of what was offered, delivered in time: the server fell behind. */
-const CARRIED_SHARE = 0.95;
+export const CARRIED_SHARE = 0.95;
 /** The same, as a median latency that no chat can bear. */
 const CARRIED_P50_US = 2_000_000;
 /** Sends later than this, and than a quarter of the latency at the same percentile, are a part of it that counts. */
@@ -26,7 +26,8 @@ export function judge(
     verdict = "client-bound";
   }
   if (one.kind === "load" && isBehind(result)) {
-    verdict = "behind";
+    // A generator without a core sends and reads too little: then nothing is known of the server.
+    verdict = isStarved(result, false) ? "client-bound" : "behind";
     reasons.push(
       `carried ${count(result.deliveries_per_second)} of ${count(result.offered_deliveries_per_second)} deliveries/s`,
     );
@@ -63,11 +64,7 @@ export function latencyOf(result: LoadResult, group: GroupResult): Percentiles {
   const { latency, probe_latency, lateness } = group;
   const probed = probe_latency.count > 0;
   const used = probed ? probe_latency : latency;
-  const starved = result.generators.some(
-    ({ probes, cpu_share, waited_share }) =>
-      probes === probed && cpu_share + waited_share > STARVED_SHARE,
-  );
-  if (used.count === 0 || starved) return {};
+  if (used.count === 0 || isStarved(result, probed)) return {};
   const told: Percentiles = {};
   for (const key of PERCENTILES)
     if (lateness[key] <= Math.max(LATE_US, used[key] / 4))
@@ -109,6 +106,13 @@ function figuresOf(one: Case, result: LoadResult): Figures {
   }
   return figures;
 }
+
+/** Whether a generator that reads as a probe, or not, ran or waited for a core nearly all the time. */
+const isStarved = (result: LoadResult, probes: boolean): boolean =>
+  result.generators.some(
+    (one) =>
+      one.probes === probes && one.cpu_share + one.waited_share > STARVED_SHARE,
+  );
 
 function isBehind(result: LoadResult): boolean {
   return (

@@ -1,8 +1,10 @@
 import type { Peer } from "../peers/peer.ts";
 import type { Case } from "../scenarios.ts";
-import { measure } from "./measure.ts";
+import type { measure } from "./measure.ts";
 import type { RunOptions } from "./options.ts";
+import { CARRIED_SHARE } from "./judge.ts";
 import type { Measurement } from "./run-file.ts";
+import { spread } from "./summary.ts";
 
 /** Starting, connecting, draining and stopping take about this. */
 const OVERHEAD_SECONDS = 2;
@@ -29,30 +31,37 @@ export function unable(one: Case, peer: Peer): string | null {
   return isControl ? "" : `has no ${lacking.join(", no ")}`;
 }
 
+/** What rounds need of the world; tests give their own. */
+export interface RoundsWorld {
+  measure: typeof measure;
+  /** Seconds, from any begin. */
+  now: () => number;
+  stopped: () => boolean;
+}
+
 /**
  * Measures all cases of all peers, one at a time, round after round, so that a slow minute of the machine hits all of
- * them alike. A further round is begun only where its cases, by what they took so far, still fit the budget.
+ * them alike. What does not fit the budget, by what it took before, is left out.
  */
 export async function runRounds(
   cases: Case[],
   peers: Peer[],
   options: Pick<RunOptions, "repeats" | "budget_seconds">,
   tell: RoundsTell,
-  stopped: () => boolean,
+  world: RoundsWorld,
 ): Promise<Rounds> {
-  const began_at = performance.now();
-  const elapsed = (): number => (performance.now() - began_at) / 1000;
+  const { now } = world;
+  const deadline = now() + options.budget_seconds;
   const measurements: Measurement[] = [];
   const notes: string[] = [];
   const took = new Map<string, number>();
   const jobs = jobsOf(cases, peers, measurements);
   const total = jobs.length * options.repeats;
   let left_out = 0;
-  for (let round = 0; round < options.repeats; round++)
+  rounds: for (let round = 0; round < options.repeats; round++)
     for (const [index, { one, peer }] of jobs.entries()) {
-      if (stopped()) return { measurements, notes: [...notes, "interrupted"] };
       const key = `${one.id} ${peer.name}`;
-      if (elapsed() + expected(one, key, took) > options.budget_seconds) {
+      if (now() + expected(one, key, took) > deadline) {
         left_out++;
         continue;
       }
@@ -62,12 +71,16 @@ export async function runRounds(
         continue;
       }
       tell.began(one, peer, round * jobs.length + index, total);
-      const before = elapsed();
-      const measurement = await measure(one, peer, round, (what) =>
+      const before = now();
+      const measurement = await world.measure(one, peer, round, (what) =>
         tell.progress(what),
       );
-      took.set(key, Math.max(took.get(key) ?? 0, elapsed() - before));
-      if (stopped()) return { measurements, notes: [...notes, "interrupted"] };
+      // An interrupted one is no measurement: its server was killed.
+      if (world.stopped()) {
+        notes.push("interrupted");
+        break rounds;
+      }
+      took.set(key, Math.max(took.get(key) ?? 0, now() - before));
       measurements.push(measurement);
       tell.ended(measurement);
     }
@@ -76,7 +89,25 @@ export async function runRounds(
       `${left_out} of ${total} measurements did not fit into ${options.budget_seconds} s (--budget); ` +
         "rows say how many repeats they have",
     );
+  const others = usedByOthers(measurements);
+  if (others !== null)
+    notes.push(
+      `other programs used ${Math.round(others * 100)} % of the machine (median over the measurements)`,
+    );
   return { measurements, notes };
+}
+
+/** Share of all cores that neither server nor generators used, but somebody did; null where nothing tells. */
+function usedByOthers(measurements: Measurement[]): number | null {
+  const shares = measurements.flatMap(({ load }) => {
+    if (load === null || load.server === null) return [];
+    const ours = load.generators.reduce(
+      (sum, { process_cpu_share }) => sum + process_cpu_share,
+      load.server.cpu_share,
+    );
+    return [Math.max(0, load.machine_busy_share - ours / load.machine.cpus)];
+  });
+  return shares.length === 0 ? null : spread(shares).median;
 }
 
 /** Seconds that a measurement may take: as long as before, or as long as its case's longest so far. */
@@ -116,11 +147,16 @@ function belowFailed(
   );
   // Asked for alone, a rung stands on the ground.
   if (below.length === 0) return null;
-  const carried = below.some(
-    ({ verdict }) => verdict === "ok" || verdict === "client-bound",
-  );
+  const carried = below.some(wasCarried);
   return carried ? null : `${one.after} was not carried`;
 }
+
+/** Nothing lost, and nearly all of what was offered arrived in time, whatever the latency. */
+export const wasCarried = ({ verdict, figures, load }: Measurement): boolean =>
+  (verdict === "ok" || verdict === "client-bound") &&
+  (load === null ||
+    (figures.delivered_per_second ?? 0) >=
+      CARRIED_SHARE * load.offered_deliveries_per_second);
 
 const notRun = (one: Case, peer: Peer, reason: string): Measurement => ({
   case: one.id,

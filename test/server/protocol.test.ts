@@ -847,6 +847,16 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
         left: [],
         count: 2,
       });
+      await Promise.all([
+        eve.request({ action: "leave_room", room }),
+        eve.join(room),
+      ]);
+      await ann.join(room);
+      expect(await changed(bob, room)).toMatchObject({
+        joined: [ann.user],
+        left: [],
+        count: 3,
+      });
     });
 
     test("counts a user with several connections once", async () => {
@@ -1181,8 +1191,10 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
     });
   });
 
-  test("frames that come while a join is under way are answered in their order", async () => {
-    using bob = await connect();
+  test("frames that come while a reply is under way are answered in their order", async () => {
+    // Less than one reply in a turn of the event loop: each has to wait.
+    await using slow = new InProcessServer("--reply-bytes-per-turn", "1024");
+    using bob = await connect("", slow);
     const room = freshRoom();
     const order = [
       bob.join(room),

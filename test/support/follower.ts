@@ -133,13 +133,15 @@ export class Follower {
     room.state = "rejoining";
   }
 
-  say(name: string): void {
+  /** @returns whether it could: it is in the room */
+  say(name: string): boolean {
     const room = this.rooms.get(name);
-    if (!this.connected || room?.state !== "in") return;
+    if (!this.connected || room?.state !== "in") return false;
     const id = `${this.name}-${++this.#sent}`;
     const message: Unacked = { room: name, id, text: `${name} ${id}` };
     this.unacked.push(message);
     this.#sendMessage(message);
+    return true;
   }
 
   /** Resolves when `reached` holds; it is looked at after every frame. */

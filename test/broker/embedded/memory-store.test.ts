@@ -75,6 +75,16 @@ test("a room never used is empty, and its head is 0", () => {
 });
 
 describe("reading", () => {
+  test("stops once text and data reach the bytes, after one event at least", () => {
+    const store = new MemoryStore(UNLIMITED);
+    const next = writer();
+    const event = (): NewEvent => next({ text: "abc", dataJson: '{"a":1}' });
+    store.append([event(), event(), event()]);
+    const count = (bytes: number): number =>
+      store.read("general", { ...EVERYTHING, bytes }).events.length;
+    expect([0, 10, 11, 20, 21].map(count)).toEqual([1, 1, 2, 2, 3]);
+  });
+
   test("gives what a plain list would, oldest or latest, up to limit and bytes", () => {
     const events = fc.array(
       fc.record({
@@ -213,6 +223,20 @@ describe("trimming", () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  test("what a room's own limit removed counts no more against the bytes", () => {
+    const store = new MemoryStore({
+      ...UNLIMITED,
+      maxBytes: MIB,
+      retentionEventsPerRoom: 1,
+    });
+    const next = writer();
+    store.append([next({ room: "old" })]);
+    for (let i = 0; i < 10; i++)
+      store.append([next({ text: "x".repeat(300_000) })]);
+    expect(seqs(store, "old")).toEqual([1]);
+    expect(seqs(store)).toEqual([10]);
   });
 
   test("an event larger than everything leaves nothing but its head", () => {
