@@ -53,6 +53,7 @@ export function startRoomcast(config: Config): Roomcast {
   if (folder) {
     const store = new SqliteStore({
       ...retention,
+      moveIntervalMs: config.moveIntervalMs,
       logFile: folder.file("log"),
       historyFile: folder.file("history"),
       durability: config.durability,

@@ -15,6 +15,9 @@ const FLAGS = [
   "0",
   "--slice-members",
   "3",
+  // The mover and its checkpoints are to be hit too.
+  "--move-interval-ms",
+  "20",
 ];
 
 test.each(["normal", "full"])(

@@ -287,6 +287,13 @@ export const OPTIONS = {
     1000,
     "under load, the time between two commits of the log",
   ),
+  moveIntervalMs: number(
+    5000,
+    "ms",
+    10,
+    3_600_000,
+    "how often events go from the log to the history, and retention is applied",
+  ),
   maxUncommittedEvents: number(
     20_000,
     "events",

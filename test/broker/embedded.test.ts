@@ -16,6 +16,7 @@ const OPTIONS = {
 };
 
 const STORE = {
+  moveIntervalMs: 5000,
   dedupeWindowMs: 600_000,
   dedupeMaxKeys: 10_000,
   retentionMs: Infinity,

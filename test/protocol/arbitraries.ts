@@ -1,8 +1,16 @@
 import fc from "fast-check";
 import type { ReceiveMessage } from "../../src/protocol/messages.ts";
 
-/** Text of any well-formed characters, control characters among them. */
-export const anyText = fc.string({ unit: "binary", maxLength: 60 });
+/** Any character there is, control characters among them, but no lone surrogate. */
+export const anyCharacter = fc
+  .oneof(
+    fc.integer({ min: 0, max: 0xff }),
+    fc.integer({ min: 0x100, max: 0xd7ff }),
+    fc.integer({ min: 0xe000, max: 0x10ffff }),
+  )
+  .map((codePoint) => String.fromCodePoint(codePoint));
+
+export const anyText = fc.string({ unit: anyCharacter, maxLength: 60 });
 
 /** Names as the server lets them pass. */
 export const anyName = fc.string({

@@ -14,6 +14,7 @@ export interface MoverOptions {
   /** Infinity for none. */
   readonly retentionMs: number;
   readonly retentionEventsPerRoom: number;
+  readonly moveIntervalMs: number;
 }
 
 export type ToMover =
@@ -39,7 +40,6 @@ export type FromMover =
 const ROWS_PER_MOVE = 50_000;
 const EVENTS_PER_PRUNE = 2_000;
 const CHECKPOINT_WAL_BYTES = 32 * 1024 * 1024;
-const RETENTION_INTERVAL_MS = 5_000;
 
 class Mover {
   readonly #history: Database;
@@ -120,7 +120,7 @@ class Mover {
   retain(now: number): boolean {
     const { retentionMs, retentionEventsPerRoom: most } = this.options;
     if (retentionMs === Infinity && most === Infinity) return false;
-    if (now - this.#retainedAt < RETENTION_INTERVAL_MS) return false;
+    if (now - this.#retainedAt < this.options.moveIntervalMs) return false;
     let budget = EVENTS_PER_PRUNE;
     const cutoff = now - retentionMs;
     const rooms = this.#history

@@ -23,6 +23,7 @@ export interface SqliteStoreOptions {
   /** Infinity for none. */
   readonly retentionMs: number;
   readonly retentionEventsPerRoom: number;
+  readonly moveIntervalMs: number;
   /** Tells of background failures, such as a full disk. At most one call per second. */
   readonly onFailure: (message: string) => void;
 }
@@ -33,10 +34,9 @@ export interface CommitGate {
   resume(): void;
 }
 
-const TICK_MS = 1000;
-/** A move of few rows rewrites many pages: wait for this many rows, or this long. */
+const SECOND_MS = 1000;
+/** A move of few rows rewrites many pages: wait for this many rows, or for the interval. */
 const MOVE_ROWS = 50_000;
-const MOVE_AFTER_MS = 5_000;
 const READ_CHUNK = 64;
 
 /**
@@ -87,9 +87,13 @@ export class SqliteStore implements Store {
         historyFile: options.historyFile,
         retentionMs: options.retentionMs,
         retentionEventsPerRoom: options.retentionEventsPerRoom,
+        moveIntervalMs: options.moveIntervalMs,
       },
     });
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#ticker = setInterval(
+      () => this.#tick(),
+      Math.min(SECOND_MS, options.moveIntervalMs),
+    );
     this.#ticker.unref();
   }
 
@@ -271,7 +275,7 @@ export class SqliteStore implements Store {
 
   #remember(ts: number, row: number): void {
     const times = this.#times;
-    if (times.length === 0 || ts - times.at(times.end - 1).ts >= TICK_MS)
+    if (times.length === 0 || ts - times.at(times.end - 1).ts >= SECOND_MS)
       times.push({ ts, row });
   }
 
@@ -288,7 +292,8 @@ export class SqliteStore implements Store {
     } catch (error) {
       this.#fail((error as Error).message);
     }
-    if (performance.now() - this.#movedAt >= MOVE_AFTER_MS) this.#move();
+    if (performance.now() - this.#movedAt >= this.options.moveIntervalMs)
+      this.#move();
   }
 
   #move(): void {
