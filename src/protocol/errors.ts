@@ -50,12 +50,6 @@ export const CLOSE_CODES = {
   1012: { meaning: "the server restarts", reconnect: true },
   4000: { meaning: "too many bad frames", reconnect: false },
   4001: { meaning: "too many rate-limited frames", reconnect: false },
-  4002: { meaning: "no sign of life within the ping timeout", reconnect: true },
-  4003: {
-    meaning:
-      "unsent bytes of all connections are above the limit, and this one had the most",
-    reconnect: true,
-  },
 } as const satisfies Record<number, CloseRule>;
 
 export type CloseCode = keyof typeof CLOSE_CODES;
