@@ -47,7 +47,7 @@ test("load: --total-rate is shared by the rooms, --group may be repeated", () =>
 
 test.each([
   [["--connections", "10", "--rooms", "3"], "does not divide"],
-  [["--rate", "fast"], "--rate: not a number"],
+  [["--rate", "fast"], "rate: not a number"],
   [["--connections", "1.5"], "not a whole number"],
   [["--template", "carrier-pigeon"], "carrier-pigeon"],
   [["--group", "members"], 'cannot read "members"'],
