@@ -1,4 +1,4 @@
-import type { Broker } from "./broker/broker.ts";
+import type { Broker, Deliver } from "./broker/broker.ts";
 import {
   EmbeddedBroker,
   type EmbeddedOptions,
@@ -7,7 +7,7 @@ import { MemoryStore } from "./broker/embedded/memory-store.ts";
 import { SqliteStore } from "./broker/embedded/sqlite-store.ts";
 import type { Config } from "./config/options.ts";
 import { DataFolder } from "./data/folder.ts";
-import { drainConnections } from "./gateway/drain.ts";
+import { drainPeers } from "./gateway/drain.ts";
 import type { Origin } from "./gateway/entry.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { startHousekeeping } from "./gateway/housekeeping.ts";
@@ -47,8 +47,8 @@ export function startRoomcast(config: Config): Roomcast {
     retentionMs: config.retentionDays * DAY_MS,
     retentionEventsPerRoom: config.retentionEventsPerRoom,
   };
-  const deliver = (...args: Parameters<Gateway["deliver"]>): void =>
-    gateway.deliver(...args);
+  const deliver: Deliver<Origin> = (event, origin) =>
+    gateway.deliver(event, origin);
   let broker: Broker<Origin>;
   if (folder) {
     const store = new SqliteStore({
@@ -94,7 +94,7 @@ export function startRoomcast(config: Config): Roomcast {
 
   async function drain(): Promise<void> {
     draining = true;
-    await drainConnections(gateway.connections, {
+    await drainPeers(gateway.peers, {
       // The rest is for the store to finish.
       timeoutMs: config.drainTimeoutMs * 0.7,
       graceMs: config.drainGraceMs,

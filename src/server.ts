@@ -1,10 +1,5 @@
 import packageJson from "../package.json" with { type: "json" };
-import {
-  ConfigError,
-  helpText,
-  loadConfig,
-  parseCommandLine,
-} from "./config/load.ts";
+import { helpText, loadConfig, parseCommandLine } from "./config/load.ts";
 import type { Config } from "./config/options.ts";
 import { startRoomcast, type Roomcast } from "./roomcast.ts";
 
@@ -34,9 +29,7 @@ function start(): { config: Config; roomcast: Roomcast } {
     return { config, roomcast: startRoomcast(config) };
   } catch (error) {
     // Also a port in use, a folder of somebody else, a file of a newer version: all tell themselves in one line.
-    return fail(
-      error instanceof ConfigError ? error.message : (error as Error).message,
-    );
+    return fail((error as Error).message);
   }
 }
 

@@ -59,6 +59,11 @@ export class ServerProcess {
     return this.#child.pid;
   }
 
+  /** Whether the process has ended by itself or by a signal. */
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   get url(): string {
     return `ws://127.0.0.1:${this.port}${this.#peer.path}`;
   }
@@ -79,15 +84,14 @@ export class ServerProcess {
     running.add(child);
     const deadline = performance.now() + START_MS;
     while (!(await accepts(this.port))) {
-      if (child.exitCode !== null || child.signalCode !== null)
-        throw this.#error("ended while starting");
+      if (this.ended) throw this.#error("ended while starting");
       if (performance.now() > deadline) {
         await this.kill();
         throw this.#error(`does not listen after ${START_MS / 1000} s`);
       }
       await Bun.sleep(5);
     }
-    if (child.exitCode !== null) throw this.#error("ended while starting");
+    if (this.ended) throw this.#error("ended while starting");
   }
 
   /** SIGKILL, and waits for the end. */

@@ -33,6 +33,8 @@ interface Curve {
   peer: PeerEntry;
   histogram: Histogram;
   behind: boolean;
+  /** The last percentile to draw. */
+  upto: number;
 }
 
 /** The histogram of a measurement that its latency figures were taken from; none where they could not be trusted. */
@@ -46,24 +48,31 @@ export function latencyHistogram(one: Measurement): string | undefined {
   return one.histograms[names.includes(probes) ? probes : names[0]!];
 }
 
+/** The highest percentile of a measurement that can be trusted; 0 for none. */
+function trustedUpTo({ figures }: Measurement): number {
+  if (figures.p999_us !== undefined) return 99.9;
+  if (figures.p99_us !== undefined) return 99;
+  if (figures.p90_us !== undefined) return 90;
+  return figures.p50_us === undefined ? 0 : 50;
+}
+
+/** A peer's repeats together: those that can be trusted furthest, and only as far. */
 function curvesOf(run: RunFile, { id }: CaseEntry): Curve[] {
   return run.peers.flatMap((peer): Curve[] => {
     const of = run.measurements.filter(
       (one) => one.case === id && one.peer === peer.name,
     );
-    const encoded = of.flatMap((one) => latencyHistogram(one) ?? []);
+    const upto = Math.max(0, ...of.map(trustedUpTo));
+    const encoded = of
+      .filter((one) => trustedUpTo(one) === upto)
+      .flatMap((one) => latencyHistogram(one) ?? []);
     if (encoded.length === 0) return [];
     const histogram =
       encoded.length === 1
         ? decodeHistogram(encoded[0]!)
         : mergeHistograms(encoded);
-    return [
-      {
-        peer,
-        histogram,
-        behind: of.some(({ verdict }) => verdict === "behind"),
-      },
-    ];
+    const behind = of.some(({ verdict }) => verdict === "behind");
+    return [{ peer, histogram, behind, upto }];
   });
 }
 
@@ -73,9 +82,9 @@ export function latencyPlot(run: RunFile, of: CaseEntry): string {
   if (curves.length === 0) return "";
   const ms = (histogram: Histogram, percentile: number): number =>
     histogram.getValueAtPercentile(percentile) / 1000;
-  const all = curves.flatMap(({ histogram }) => [
+  const all = curves.flatMap(({ histogram, upto }) => [
     ms(histogram, 1),
-    ms(histogram, 99.9),
+    ms(histogram, upto),
   ]);
   const least = Math.max(0.02, Math.min(...all)) * 0.8;
   const most = Math.max(...all) * 1.2;
@@ -106,9 +115,10 @@ export function latencyPlot(run: RunFile, of: CaseEntry): string {
     "axis middle",
   );
   const labels: { y: number; text: string }[] = [];
-  for (const { peer, histogram, behind } of curves) {
+  for (const { peer, histogram, behind, upto } of curves) {
     const points: string[] = [];
-    for (let step = 0; step <= 3 * STEPS_PER_DECADE; step++) {
+    const steps = Math.round(-Math.log10(1 - upto / 100) * STEPS_PER_DECADE);
+    for (let step = 0; step <= steps; step++) {
       const inverse = 10 ** (step / STEPS_PER_DECADE);
       const percentile = 100 * (1 - 1 / inverse);
       points.push(
@@ -117,7 +127,7 @@ export function latencyPlot(run: RunFile, of: CaseEntry): string {
     }
     body += `<polyline points="${points.join(" ")}" class="curve p-${peer.name}${behind ? " behind" : ""}"/>`;
     labels.push({
-      y: y(ms(histogram, 99.9)),
+      y: y(ms(histogram, upto)),
       text: `<tspan class="t-${peer.name}">${peer.title}</tspan>`,
     });
   }
@@ -126,7 +136,7 @@ export function latencyPlot(run: RunFile, of: CaseEntry): string {
     body += `<text x="${end + 10}" y="${(at + 4).toFixed(1)}" class="name">${text}</text>`;
   return figure(
     `Latency: ${of.title}`,
-    "From the intended send time to the arrival. Lower is better; both axes are logarithmic. Dashed: the server did not keep up.",
+    "From the intended send time to the arrival. Lower is better; both axes are logarithmic. Dashed: the server did not keep up. A line that ends early is known no further.",
     HEIGHT,
     body,
   );

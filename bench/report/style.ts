@@ -57,9 +57,9 @@ td{text-align:right;padding:5px 0 5px 18px;border-bottom:1px solid var(--faint);
 th:first-child,td:first-child{text-align:left;padding-left:0}
 td:first-child{font-weight:600}
 tr:last-child td{border-bottom:0}
-small{color:var(--quiet);font-size:12px}
+small{color:var(--quiet);font-size:12px}td small{display:block;line-height:1.2;font-weight:400}td{vertical-align:top}
 .why{white-space:normal;text-align:left;color:var(--quiet);font-size:12.5px}
-.bad{color:var(--bad);font-weight:600}
+.failed{color:var(--bad);font-weight:600}
 ul{padding-left:1.2em;color:var(--quiet)}li{margin:.25em 0}
 @media print{main{padding:0}figure,.scroll,.tile{break-inside:avoid}}
 `;

@@ -13,7 +13,7 @@ export function caseTable(run: RunFile, rows: Row[], of: CaseEntry): string {
     .join("");
   return (
     `<div class="scroll"><table><caption>${escape(of.id)} <small>${escape(of.title)}</small></caption>` +
-    `<thead><tr><th></th>${head}<th>repeats</th><th></th></tr></thead><tbody>` +
+    `<thead><tr><th></th>${head}<th>repeats</th></tr></thead><tbody>` +
     own.map((row) => tableRow(run, row, keys, of.control)).join("") +
     `</tbody></table></div>`
   );
@@ -27,31 +27,30 @@ function tableRow(
 ): string {
   const title =
     run.peers.find(({ name }) => name === row.peer)?.title ?? row.peer;
-  const name = `<td class="t-${row.peer}">${escape(title)}${row.peer === control ? "*" : ""}</td>`;
+  const verdict =
+    row.verdict === "ok" || row.repeats === 0
+      ? ""
+      : `<small class="${row.verdict}">${row.verdict}</small>`;
+  const name = `<td class="t-${row.peer}">${escape(title)}${row.peer === control ? "*" : ""}${verdict}</td>`;
   const why = row.reasons
     .map((reason) => `<div>${escape(reason)}</div>`)
     .join("");
+  const span = keys.length + 1;
   if (row.repeats === 0)
-    return `<tr>${name}<td class="why" colspan="${keys.length + 2}">not run: ${why}</td></tr>`;
+    return `<tr>${name}<td class="why" colspan="${span}">not run: ${why}</td></tr>`;
   const cells = keys.map((key) => `<td>${cell(row, key)}</td>`).join("");
-  const verdict =
-    row.verdict === "ok"
-      ? ""
-      : row.verdict === "failed"
-        ? `<span class="bad">failed</span>`
-        : row.verdict;
-  const line = `<tr>${name}${cells}<td>${row.repeats}</td><td>${verdict}</td></tr>`;
+  const line = `<tr>${name}${cells}<td>${row.repeats}</td></tr>`;
   if (why === "") return line;
-  return `${line}<tr><td></td><td class="why" colspan="${keys.length + 2}">${why}</td></tr>`;
+  return `${line}<tr><td></td><td class="why" colspan="${span}">${why}</td></tr>`;
 }
 
 function cell(row: Row, key: FigureKey): string {
   const figure = row.figures[key];
   if (figure === undefined) return "–";
   const ratio = row.ratios[key];
-  const parts = [showFigure(key, figure.median)];
-  if (figure.count > 1)
-    parts.push(`<small>±${Math.round(halfRange(figure) * 100)} %</small>`);
-  if (ratio !== undefined) parts.push(`<small>× ${ratio.toFixed(2)}</small>`);
-  return parts.join(" ");
+  const parts: string[] = [];
+  if (figure.count > 1) parts.push(`±${Math.round(halfRange(figure) * 100)} %`);
+  if (ratio !== undefined) parts.push(`× ${ratio.toFixed(2)}`);
+  const small = parts.length === 0 ? "" : `<small>${parts.join(" ")}</small>`;
+  return showFigure(key, figure.median) + small;
 }

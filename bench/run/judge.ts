@@ -5,7 +5,9 @@ import type { LoadCounts, Measurement, Verdict } from "./run-file.ts";
 
 /** Less than this share of what was offered, delivered in time: the server fell behind. */
 export const CARRIED_SHARE = 0.95;
-/** The same, as a median latency that no chat can bear. */
+/** Below this share, what a delivery cost says nothing of what it would cost: writes are hardly shared, or all are. */
+const LEAST_SHARE = 0.25;
+/** Behind as well: a median latency that no chat can bear. */
 const CARRIED_P50_US = 2_000_000;
 /** Sends later than this, and than a quarter of the latency at the same percentile, are a part of it that counts. */
 const LATE_US = 5000;
@@ -94,7 +96,9 @@ function figuresOf(one: Case, result: LoadResult): Figures {
     if (p99 !== undefined) figures.beside_p99_us = p99;
   }
   if (server !== null) {
-    if (result.total.delivered_in_window > 0)
+    const share =
+      result.deliveries_per_second / result.offered_deliveries_per_second;
+    if (share >= LEAST_SHARE)
       figures.cpu_us_per_delivery = server.cpu_us_per_delivery;
     figures.connect_cpu_us = server.connect_cpu_us_per_connection;
     figures.rss_bytes = server.rss_end_bytes;

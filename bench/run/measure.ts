@@ -68,12 +68,15 @@ async function find(one: Case, peer: Peer, tell: Tell): Promise<Finding> {
     });
     return judge(one, result);
   } catch (error) {
-    const output = server.output.split("\n").slice(-3).join(" | ");
-    throw new Error(
-      late
-        ? `not done after ${Math.round(seconds)} s: the server was killed`
-        : `${(error as Error).message}${output === "" ? "" : ` (the server said: ${output})`}`,
-    );
+    if (late)
+      throw new Error(
+        `not done after ${Math.round(seconds)} s: the server was killed`,
+      );
+    const what = server.ended
+      ? "the server ended while it was measured"
+      : (error as Error).message;
+    const said = server.output;
+    throw new Error(said === "" ? what : `${what} (it said: ${said})`);
   } finally {
     clearTimeout(deadline);
     await server.stop();

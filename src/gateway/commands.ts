@@ -162,6 +162,7 @@ function acknowledgeRepeat(
   { seq, ts }: Published,
 ): void {
   acknowledge(connection, {
+    action: "message_sent",
     ref,
     room: room.name,
     id,

@@ -1,5 +1,6 @@
 import type { ServerWebSocket } from "bun";
 import type { Codec, Decoder, Frame } from "../protocol/codec.ts";
+import type { CloseCode } from "../protocol/errors.ts";
 import type { ServerMessage, User } from "../protocol/messages.ts";
 import { Bucket, Strikes } from "./bucket.ts";
 import type { Membership } from "./room.ts";
@@ -23,8 +24,21 @@ export interface Rates {
   readonly requestsPerSecond: number;
 }
 
+/** What every socket has, whatever it speaks: it can be gone, slow, or sent away. */
+export interface Peer {
+  readonly socket: Socket;
+  /** The last sign of life, and the last ping of ours (0: none), as `performance.now()`. */
+  readonly seenAt: number;
+  pingedAt: number;
+  /** Publishes that are not settled. */
+  readonly publishing: number;
+  /** Asks it to leave and to come back after so many ms. */
+  sendAway(afterMs: number): void;
+  terminate(code: CloseCode, reason: string): void;
+}
+
 /** One WebSocket with one codec and one identity. State and sending; what it asks for is in commands.ts. */
-export class Connection {
+export class Connection implements Peer {
   /** Set by `open`. */
   socket!: Socket;
   closed = false;
@@ -37,7 +51,6 @@ export class Connection {
   readonly limitedFrames = new Strikes(2_000, 10_000);
   /** Publishes that are not settled. */
   publishing = 0;
-  /** The last sign of life, and the last ping of ours that is unanswered (0: none), as `performance.now()`. */
   seenAt: number;
   pingedAt = 0;
 
@@ -79,7 +92,11 @@ export class Connection {
     if (!this.closed) this.socket.send(frame, false);
   }
 
-  terminate(code: number, reason: string): void {
+  sendAway(afterMs: number): void {
+    this.send({ action: "reconnect", after_ms: afterMs });
+  }
+
+  terminate(code: CloseCode, reason: string): void {
     if (!this.closed) this.socket.close(code, reason);
   }
 }

@@ -1,39 +1,65 @@
 import type { Config } from "../config/options.ts";
+import type { CloseCode } from "../protocol/errors.ts";
+import { restartLine } from "../protocol/text.ts";
 import { Bucket, Strikes } from "./bucket.ts";
-import type { Socket, SocketHandler } from "./connection.ts";
+import type { Peer, Socket, SocketHandler } from "./connection.ts";
 
 /** The socket callbacks of `/echo`: for trying a client or a proxy. */
-export class EchoSocket implements SocketHandler {
-  #socket!: Socket;
+export class EchoSocket implements SocketHandler, Peer {
+  socket!: Socket;
+  seenAt = performance.now();
+  pingedAt = 0;
+  readonly publishing = 0;
   readonly #rate: Bucket;
   readonly #limited = new Strikes(2_000, 10_000);
 
   constructor(
     readonly address: string,
     config: Config,
+    private readonly peers: Set<Peer>,
   ) {
     const { maxMessagesPerSecond: rate } = config;
-    this.#rate = new Bucket(rate, 2 * rate, performance.now());
+    this.#rate = new Bucket(rate, 2 * rate, this.seenAt);
   }
 
   open(socket: Socket): void {
-    this.#socket = socket;
-    socket.send("You are connected!", false);
+    this.socket = socket;
+    this.peers.add(this);
+    this.#say("You are connected!");
   }
 
   message(frame: string | Buffer): void {
-    const now = performance.now();
-    const wait = this.#rate.take(now);
+    this.seenAt = performance.now();
+    const wait = this.#rate.take(this.seenAt);
     if (wait > 0) {
-      this.#socket.send(`! too many messages; try again in ${wait} ms`, false);
-      if (this.#limited.add(now))
-        this.#socket.close(4001, "too many rate-limited frames");
-    } else if (typeof frame === "string")
-      this.#socket.send(`You said: ${frame}`, false);
-    else this.#socket.send("! text frames only", false);
+      this.#say(`! too many messages; try again in ${wait} ms`);
+      if (this.#limited.add(this.seenAt))
+        this.terminate(4001, "too many rate-limited frames");
+    } else if (typeof frame === "string") this.#say(`You said: ${frame}`);
+    else this.#say("! text frames only");
   }
 
-  alive(): void {}
-  drained(): void {}
-  close(): void {}
+  alive(): void {
+    this.seenAt = performance.now();
+  }
+
+  drained(): void {
+    this.seenAt = performance.now();
+  }
+
+  close(): void {
+    this.peers.delete(this);
+  }
+
+  sendAway(afterMs: number): void {
+    this.#say(restartLine(afterMs));
+  }
+
+  terminate(code: CloseCode, reason: string): void {
+    this.socket.close(code, reason);
+  }
+
+  #say(line: string): void {
+    this.socket.send(line, false);
+  }
 }

@@ -28,6 +28,8 @@ export class Entry {
     /** The event's seq; 0 for a note. */
     readonly seq: number,
     readonly prev: number,
+    /** Ms since 1970; 0 for a note. */
+    readonly ts: number,
     /** About what it takes in memory. */
     readonly bytes: number,
     /** `performance.now()` when it was delivered to this process. */
@@ -46,14 +48,21 @@ const ENTRY_BYTES = 300;
 
 export function eventEntry(event: RoomEvent, now: number): Entry {
   const bytes = ENTRY_BYTES + 2 * event.text.length + (event.data ? 512 : 0);
-  return new Entry(toMessage(event), event.seq, event.prev, bytes, now);
+  return new Entry(
+    toMessage(event),
+    event.seq,
+    event.prev,
+    event.ts,
+    bytes,
+    now,
+  );
 }
 
 export function noteEntry(
   message: MembersChanged | Typing,
   now: number,
 ): Entry {
-  return new Entry(message, 0, 0, ENTRY_BYTES, now);
+  return new Entry(message, 0, 0, 0, ENTRY_BYTES, now);
 }
 
 export function toMessage(event: RoomEvent): ReceiveMessage {

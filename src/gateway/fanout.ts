@@ -1,5 +1,6 @@
 import type { RoomEvent } from "../broker/broker.ts";
 import { CODECS } from "../protocol/codecs.ts";
+import type { MessageSent } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import { eventEntry, type Entry, type Origin } from "./entry.ts";
 import type { Room } from "./room.ts";
@@ -134,6 +135,7 @@ export class Fanout {
     const message = entry.message;
     if (message.action !== "receive_message") return;
     acknowledge(connection, {
+      action: "message_sent",
       ref,
       room: message.room,
       id: message.id,
@@ -144,17 +146,7 @@ export class Fanout {
   }
 }
 
-interface Ack {
-  readonly ref: number | undefined;
-  readonly room: string;
-  readonly id: string | undefined;
-  readonly seq: number;
-  readonly epoch: string;
-  readonly ts: number;
-  readonly duplicate?: true;
-}
-
 /** Sends an ack. Corked: with the sender's own copy, which waits in the topic tree, it makes one write instead of two. */
-export function acknowledge(connection: Connection, ack: Ack): void {
-  connection.sendCorked({ action: "message_sent", ...ack });
+export function acknowledge(connection: Connection, ack: MessageSent): void {
+  connection.sendCorked(ack);
 }

@@ -5,7 +5,7 @@ import {
   type Limits,
   type Welcome,
 } from "../protocol/messages.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Peer } from "./connection.ts";
 import { noteEntry, type Origin } from "./entry.ts";
 import { Fanout, type Publish } from "./fanout.ts";
 import { Meter } from "./meter.ts";
@@ -14,6 +14,8 @@ import { Recall } from "./recall.ts";
 import { Rooms, type Membership, type Room } from "./room.ts";
 import type { Users } from "./users.ts";
 
+const DAY_MS = 86_400_000;
+
 /** What connections share: the rooms, the way to the broker, and the fan-out. Knows nothing of HTTP. */
 export class Gateway {
   readonly rooms: Rooms;
@@ -21,6 +23,8 @@ export class Gateway {
   readonly recall: Recall;
   readonly meter: Meter;
   readonly connections = new Set<Connection>();
+  /** All sockets, also those of `/echo`. */
+  readonly peers = new Set<Peer>();
   readonly #limits: Limits;
 
   constructor(
@@ -35,7 +39,11 @@ export class Gateway {
       () => broker.epoch,
       (room) => this.rooms.settle(room),
     );
-    this.recall = new Recall(broker, config.maxReplyBytes);
+    this.recall = new Recall(
+      broker,
+      config.maxReplyBytes,
+      config.retentionDays * DAY_MS,
+    );
     this.meter = new Meter(config.replyBytesPerTurn);
     const told = (limit: number): number => (limit === Infinity ? 0 : limit);
     this.#limits = {
@@ -57,6 +65,7 @@ export class Gateway {
   /** @param session the token that gives a guest the same user back */
   connected(connection: Connection, session: string | undefined): void {
     this.connections.add(connection);
+    this.peers.add(connection);
     this.users.connected(connection.user);
     const welcome: Welcome = {
       action: "welcome",
@@ -77,6 +86,7 @@ export class Gateway {
       this.leave(connection, membership);
     this.users.disconnected(connection.user);
     this.connections.delete(connection);
+    this.peers.delete(connection);
   }
 
   leave(connection: Connection, membership: Membership): void {

@@ -1,4 +1,4 @@
-import type { Connection } from "./connection.ts";
+import type { Peer } from "./connection.ts";
 
 export interface LivenessOptions {
   readonly pingIntervalMs: number;
@@ -15,8 +15,8 @@ export class Liveness {
 
   constructor(
     private readonly options: LivenessOptions,
-    private readonly ping: (connection: Connection) => void,
-    private readonly gone: (connection: Connection) => void,
+    private readonly ping: (peer: Peer) => void,
+    private readonly gone: (peer: Peer) => void,
   ) {
     this.intervalMs = Math.min(
       1000,
@@ -25,21 +25,21 @@ export class Liveness {
   }
 
   /** @param now the clock that `seenAt` and `pingedAt` were taken from, in ms */
-  sweep(connections: ReadonlySet<Connection>, now: number): void {
+  sweep(peers: ReadonlySet<Peer>, now: number): void {
     const { pingIntervalMs, pingTimeoutMs } = this.options;
     // Connections that came in one storm would all be pinged in one turn: spread them over the sweeps.
     let pings = Math.max(
       64,
-      Math.ceil((connections.size * this.intervalMs * 4) / pingIntervalMs),
+      Math.ceil((peers.size * this.intervalMs * 4) / pingIntervalMs),
     );
-    for (const connection of connections) {
-      const { seenAt, pingedAt } = connection;
+    for (const peer of peers) {
+      const { seenAt, pingedAt } = peer;
       if (pingedAt > seenAt) {
-        if (now - pingedAt >= pingTimeoutMs) this.gone(connection);
+        if (now - pingedAt >= pingTimeoutMs) this.gone(peer);
       } else if (now - seenAt >= pingIntervalMs && pings > 0) {
         pings--;
-        connection.pingedAt = now;
-        this.ping(connection);
+        peer.pingedAt = now;
+        this.ping(peer);
       }
     }
   }

@@ -50,6 +50,8 @@ export class Recall {
   constructor(
     private readonly broker: Pick<Broker<Origin>, "read">,
     private readonly maxReplyBytes: number,
+    /** Older events are not shown. Infinity for none. */
+    private readonly retentionMs: number,
   ) {}
 
   /** @returns at once where the ring or the cache holds it */
@@ -63,6 +65,8 @@ export class Recall {
     const key = `${room.name}\0${codec.index} ${wanted.after} ${wanted.upto} ${wanted.take} ${wanted.limit}`;
     const cached = this.#cache.get(key);
     if (cached && now - cached.at < CACHE_MS) return cached.recalled;
+    if (this.retentionMs !== Infinity)
+      room.ring.dropBefore(Date.now() - this.retentionMs);
     const entries =
       wanted.take === "oldest"
         ? room.ring.range(wanted.after, wanted.upto)

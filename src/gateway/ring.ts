@@ -65,6 +65,13 @@ export class Ring {
     this.budget.removed(entry.bytes);
   }
 
+  /** Forgets events from before `ts` (ms since 1970): retention is the same wherever events are read from. */
+  dropBefore(ts: number): void {
+    const entries = this.#entries;
+    while (entries.length > 0 && entries.at(entries.start).ts < ts)
+      this.dropOldest();
+  }
+
   clear(): void {
     while (this.#entries.length > 0) this.dropOldest();
     this.budget.forget(this);

@@ -42,7 +42,10 @@ export class Room {
     ringBudget: RingBudget,
   ) {
     this.slices = new Slices(name, config.sliceMembers);
-    this.ring = new Ring(config.ringEventsPerRoom, ringBudget);
+    this.ring = new Ring(
+      Math.min(config.ringEventsPerRoom, config.retentionEventsPerRoom),
+      ringBudget,
+    );
   }
 
   get idle(): boolean {
@@ -123,10 +126,17 @@ export class Rooms {
       const fresh = new Room(name, this.config, this.#ringBudget);
       room = fresh;
       this.#rooms.set(name, fresh);
-      fresh.ready = this.broker.subscribe(name).then((head) => {
-        // Events may have come between the broker's answer and now.
-        if (head > fresh.head) fresh.head = head;
-      });
+      fresh.ready = this.broker.subscribe(name).then(
+        (head) => {
+          // Events may have come between the broker's answer and now.
+          if (head > fresh.head) fresh.head = head;
+        },
+        (error: unknown) => {
+          // Whoever asks next tries anew.
+          if (this.#rooms.get(name) === fresh) this.#rooms.delete(name);
+          throw error;
+        },
+      );
     }
     room.holds++;
     this.#idle.delete(room);

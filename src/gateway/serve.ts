@@ -26,7 +26,10 @@ Sockets are at /chat; /echo answers what it is sent, for trying a client.
   websocat "ws://HOST/chat?format=text&name=Bob"
 `;
 
-/** The HTTP and WebSocket side: routes, upgrades, socket callbacks. */
+/**
+ * The HTTP and WebSocket side: routes, upgrades, socket callbacks.
+ * @throws Error where it cannot listen, naming the options
+ */
 export function serve({
   config,
   gateway,
@@ -126,7 +129,7 @@ export function serve({
         );
       case "/echo":
         return upgrade(request, server, (address) => ({
-          data: new EchoSocket(address, config),
+          data: new EchoSocket(address, config, gateway.peers),
           subprotocol: undefined,
         }));
       case "/health":
@@ -148,44 +151,54 @@ export function serve({
     }
   }
 
-  return Bun.serve({
-    hostname: config.host,
-    port: config.port,
-    fetch(request, server) {
-      try {
-        return route(request, server);
-      } catch (error) {
-        if (error instanceof Refusal) return error.response();
-        throw error;
-      }
-    },
-    error(error) {
-      console.error("roomcast: a request failed:", error);
-      return new Response("internal error", { status: 500 });
-    },
-    websocket: {
-      data: {} as SocketHandler,
-      maxPayloadLength: Math.min(config.maxFrameBytes, MAX_WEBSOCKET_LIMIT),
-      backpressureLimit: Math.min(
-        config.backpressureLimitBytes,
-        MAX_WEBSOCKET_LIMIT,
-      ),
-      // The alternative is a silent gap of thousands of messages (measured on Bun 1.4.5).
-      closeOnBackpressureLimit: true,
-      // Compression would be done once per subscriber.
-      perMessageDeflate: false,
-      // Liveness is our own: see liveness.ts.
-      idleTimeout: 0,
-      sendPings: false,
-      open: (socket) => socket.data.open(socket),
-      message: (socket, frame) => socket.data.message(frame),
-      ping: (socket) => socket.data.alive(),
-      pong: (socket) => socket.data.alive(),
-      drain: (socket) => socket.data.drained(),
-      close(socket) {
-        admission.leave(socket.data.address);
-        socket.data.close();
+  try {
+    return listen();
+  } catch (error) {
+    throw new Error(
+      `--host "${config.host}" --port ${config.port}: cannot listen there: ${(error as Error).message}; allowed is an address of this machine and a free port`,
+    );
+  }
+
+  function listen(): ChatServer {
+    return Bun.serve({
+      hostname: config.host,
+      port: config.port,
+      fetch(request, server) {
+        try {
+          return route(request, server);
+        } catch (error) {
+          if (error instanceof Refusal) return error.response();
+          throw error;
+        }
       },
-    },
-  });
+      error(error) {
+        console.error("roomcast: a request failed:", error);
+        return new Response("internal error", { status: 500 });
+      },
+      websocket: {
+        data: {} as SocketHandler,
+        maxPayloadLength: Math.min(config.maxFrameBytes, MAX_WEBSOCKET_LIMIT),
+        backpressureLimit: Math.min(
+          config.backpressureLimitBytes,
+          MAX_WEBSOCKET_LIMIT,
+        ),
+        // The alternative is a silent gap of thousands of messages (measured on Bun 1.4.5).
+        closeOnBackpressureLimit: true,
+        // Compression would be done once per subscriber.
+        perMessageDeflate: false,
+        // Liveness is our own: see liveness.ts.
+        idleTimeout: 0,
+        sendPings: false,
+        open: (socket) => socket.data.open(socket),
+        message: (socket, frame) => socket.data.message(frame),
+        ping: (socket) => socket.data.alive(),
+        pong: (socket) => socket.data.alive(),
+        drain: (socket) => socket.data.drained(),
+        close(socket) {
+          admission.leave(socket.data.address);
+          socket.data.close();
+        },
+      },
+    });
+  }
 }

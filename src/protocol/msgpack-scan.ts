@@ -1,11 +1,12 @@
+import { isUtf8 } from "node:buffer";
 import { ProtocolError } from "./errors.ts";
 
 const MAX_DEPTH = 64;
 
 /**
  * Walks a MessagePack frame without building anything, and refuses what a decoder would choke on: headers that claim
- * more items than there are bytes, nesting deeper than 64, extension types, bytes after the value, map keys that are
- * no strings. What passes allocates at most in proportion to its bytes. Format: the MessagePack specification.
+ * more items than there are bytes, nesting deeper than 64, extension types, strings that are not UTF-8, bytes after the
+ * value, map keys that are no strings. What passes allocates at most in proportion to its bytes. Format: the MessagePack specification.
  *
  * @throws ProtocolError bad_frame
  */
@@ -29,6 +30,7 @@ export function checkMsgpack(bytes: Uint8Array): void {
     let map = false;
     let skip = 0;
     let isString = false;
+    let lengthBytes = 0;
     if (byte < 0x80 || byte >= 0xe0) skip = 0;
     else if (byte < 0x90) {
       items = (byte & 0x0f) * 2;
@@ -48,18 +50,21 @@ export function checkMsgpack(bytes: Uint8Array): void {
           need(1);
           skip = 1 + bytes[at]!;
           isString = byte === 0xd9;
+          lengthBytes = 1;
           break;
         case 0xc5:
         case 0xda:
           need(2);
           skip = 2 + view.getUint16(at);
           isString = byte === 0xda;
+          lengthBytes = 2;
           break;
         case 0xc6:
         case 0xdb:
           need(4);
           skip = 4 + view.getUint32(at);
           isString = byte === 0xdb;
+          lengthBytes = 4;
           break;
         case 0xcc:
         case 0xd0:
@@ -105,6 +110,7 @@ export function checkMsgpack(bytes: Uint8Array): void {
     if (wantsKey && !isString) fail("map keys must be strings");
     if (skip > 0) {
       need(skip);
+      if (isString) checkUtf8(bytes, at + lengthBytes, at + skip);
       at += skip;
     }
     if (items > 0) {
@@ -124,6 +130,15 @@ export function checkMsgpack(bytes: Uint8Array): void {
   function need(count: number): void {
     if (count > end - at) fail("it ends early");
   }
+}
+
+/** A decoder would make other text of invalid UTF-8, and nobody would know. */
+function checkUtf8(bytes: Uint8Array, from: number, to: number): void {
+  for (let i = from; i < to; i++)
+    if (bytes[i]! >= 0x80) {
+      if (!isUtf8(bytes.subarray(i, to))) fail("a string is not UTF-8");
+      return;
+    }
 }
 
 function fail(problem: string): never {

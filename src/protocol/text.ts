@@ -100,7 +100,7 @@ function line(message: ServerMessage): string | null {
     case "error":
       return `! ${oneLine(message.message)}`;
     case "reconnect":
-      return `! the server restarts: come back in ${Math.ceil(message.after_ms / 1000)} s`;
+      return restartLine(message.after_ms);
     case "pong":
       return HELP;
     default:
@@ -119,4 +119,9 @@ const OTHER_CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 /** A message cannot forge another's line: line breaks are shown as ⏎, other control characters are left out. */
 export function oneLine(value: string): string {
   return value.replace(LINE_BREAK, "⏎").replace(OTHER_CONTROL, "");
+}
+
+/** What `reconnect` is in words. */
+export function restartLine(afterMs: number): string {
+  return `! the server restarts: come back in ${Math.ceil(afterMs / 1000)} s`;
 }

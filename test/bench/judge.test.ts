@@ -109,12 +109,18 @@ test("without a core for its generator, a run tells no latency and blames no ser
     fanout,
     result(
       {},
-      { generators, client_bound: ["no core"], deliveries_per_second: 100 },
+      { generators, client_bound: ["no core"], deliveries_per_second: 300 },
     ),
   );
   expect(verdict).toBe("client-bound");
   expect(figures.p50_us).toBeUndefined();
   expect(figures.cpu_us_per_delivery).toBe(7);
+});
+
+test("so few deliveries that their cost says nothing have none", () => {
+  const { figures } = judge(fanout, result({}, { deliveries_per_second: 200 }));
+  expect(figures.cpu_us_per_delivery).toBeUndefined();
+  expect(figures.delivered_per_second).toBe(200);
 });
 
 test("a server that does not keep up is behind, not broken", () => {

@@ -66,7 +66,7 @@ test("draws the ladder with a hollow last rung, and the small rooms' ranges", ()
 });
 
 test("lists failures, what did not run, and peers that are missing", () => {
-  expect(html).toContain('<span class="bad">failed</span>');
+  expect(html).toContain('<small class="failed">failed</small>');
   expect(html).toContain("not run: <div>has no history</div>");
   expect(html).toContain(
     "<b>Centrifugo</b>: not measured, it is not on the PATH",

@@ -26,12 +26,14 @@ function run(
   let now = 0;
   const liveness = new Liveness(
     options,
-    (connection) => {
+    (peer) => {
+      const connection = peer as Connection;
       pings.push({ at: now, connection });
       const after = answer(connection);
       if (after !== undefined) answers.push({ at: now + after, connection });
     },
-    (connection) => {
+    (peer) => {
+      const connection = peer as Connection;
       gone.set(connection, now);
       living.delete(connection);
     },
@@ -51,8 +53,8 @@ describe("a sweep", () => {
   const gone: Connection[] = [];
   const liveness = new Liveness(
     OPTIONS,
-    (connection) => pinged.push(connection),
-    (connection) => gone.push(connection),
+    (peer) => pinged.push(peer as Connection),
+    (peer) => gone.push(peer as Connection),
   );
   const connection = newConnection(1, 0);
   const sweep = (now: number): [pings: number, gone: number] => {

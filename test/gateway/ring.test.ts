@@ -16,6 +16,7 @@ function entry(seq: number, prev = seq - 1, bytes = 1): Entry {
     },
     seq,
     prev,
+    0,
     bytes,
     0,
   );

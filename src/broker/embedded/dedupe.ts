@@ -31,8 +31,18 @@ export class DedupeKeys {
     return this.#count ? this.#rows[this.#first]! : Infinity;
   }
 
+  /**
+   * FNV-1a over the UTF-16 units, then murmur3's finalizer, so that the low bits depend on all. In JavaScript it costs
+   * 50 ns; a native hash needs the three strings joined and copied first, and took four times that.
+   */
   hash(room: string, user: string, id: string): number {
-    return Bun.hash.murmur32v3(`${room}\0${user}\0${id}`, this.#seed) as number;
+    let h = this.#seed;
+    h = mix(h, room);
+    h = mix(h, user);
+    h = mix(h, id);
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+    return (h ^ (h >>> 16)) >>> 0;
   }
 
   /** Adds a key as the youngest. The oldest leaves if there are too many. Rows must come in increasing order. */
@@ -112,4 +122,11 @@ export class DedupeKeys {
     this.#slots = new Uint32Array(old * 4);
     for (let i = 0; i < this.#count; i++) this.#insertSlot(i);
   }
+}
+
+function mix(h: number, part: string): number {
+  for (let i = 0; i < part.length; i++)
+    h = Math.imul(h ^ part.charCodeAt(i), 0x01000193);
+  // Marks where the part ends; no part holds this unit's value alone.
+  return Math.imul(h ^ 0x10000, 0x01000193);
 }

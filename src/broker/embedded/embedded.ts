@@ -35,10 +35,29 @@ interface Waiting<Origin> {
   repeats:
     | { resolve: (p: Published) => void; reject: (e: BrokerError) => void }[]
     | undefined;
-  key: string | undefined;
+  readonly keyHash: number | undefined;
+  /** Another one in flight whose key has the same hash. */
+  readonly sameHash: Waiting<Origin> | undefined;
 }
 
 const RETRY_AFTER_MS = 500;
+
+function withKey<Origin>(
+  first: Waiting<Origin> | undefined,
+  { room, user, id }: Draft,
+): Waiting<Origin> | undefined {
+  for (let w = first; w; w = w.sameHash)
+    if (w.draft.id === id && w.draft.user === user && w.draft.room === room)
+      return w;
+  return undefined;
+}
+
+/** What a store fails with, as gateways know it; anything else is a mistake in this program and stays what it is. */
+function toBrokerError(error: unknown): unknown {
+  return error instanceof StoreError
+    ? new BrokerError("unavailable", error.message, RETRY_AFTER_MS)
+    : error;
+}
 
 /**
  * The broker inside the server's process: sequences in memory, stores in groups, delivers after the commit.
@@ -49,8 +68,8 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
   readonly #rooms = new Map<string, RoomState>();
   readonly #pacer: Pacer;
   #waiting: Waiting<Origin>[] = [];
-  /** Idempotency keys in flight. */
-  readonly #inFlight = new Map<string, Waiting<Origin>>();
+  /** What waits with an idempotency key, by its hash. */
+  readonly #inFlight = new Map<number, Waiting<Origin>>();
   #flushes: (() => void)[] = [];
   #held = false;
 
@@ -67,42 +86,45 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
   }
 
   publish(draft: Draft, origin: Origin): Promise<Published> {
-    let key: string | undefined;
+    try {
+      return this.#publish(draft, origin);
+    } catch (error) {
+      return Promise.reject(toBrokerError(error));
+    }
+  }
+
+  /** @throws BrokerError, StoreError */
+  #publish(draft: Draft, origin: Origin): Promise<Published> {
+    let keyHash: number | undefined;
+    let sameHash: Waiting<Origin> | undefined;
     if (draft.id !== undefined) {
-      const stored = this.store.find(
-        draft.room,
-        draft.user,
-        draft.id,
-        Date.now(),
-      );
+      const { room, user, id } = draft;
+      keyHash = this.store.hashKey(room, user, id);
+      const stored = this.store.find(keyHash, room, user, id, Date.now());
       if (stored)
         return Promise.resolve({
           seq: stored.seq,
           ts: stored.ts,
           duplicate: true,
         });
-      key = `${draft.room}\0${draft.user}\0${draft.id}`;
-      const first = this.#inFlight.get(key);
+      sameHash = this.#inFlight.get(keyHash);
+      const first = withKey(sameHash, draft);
       if (first)
         return new Promise((resolve, reject) => {
           (first.repeats ??= []).push({ resolve, reject });
         });
     }
     if (this.#waiting.length >= this.options.maxUncommittedEvents)
-      return Promise.reject(
-        new BrokerError(
-          "overloaded",
-          "too many events wait for the store",
-          RETRY_AFTER_MS,
-        ),
+      throw new BrokerError(
+        "overloaded",
+        "too many events wait for the store",
+        RETRY_AFTER_MS,
       );
     if (this.store.backlog >= this.options.maxUnmovedEvents)
-      return Promise.reject(
-        new BrokerError(
-          "overloaded",
-          "the store cannot keep up",
-          RETRY_AFTER_MS,
-        ),
+      throw new BrokerError(
+        "overloaded",
+        "the store cannot keep up",
+        RETRY_AFTER_MS,
       );
     const room = this.#room(draft.room);
     room.waiting++;
@@ -114,18 +136,23 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
         resolve,
         reject,
         repeats: undefined,
-        key,
+        keyHash,
+        sameHash,
       };
-      if (key !== undefined) this.#inFlight.set(key, waiting);
+      if (keyHash !== undefined) this.#inFlight.set(keyHash, waiting);
       this.#waiting.push(waiting);
       if (this.#waiting.length === 1 && !this.#held) this.#schedule();
     });
   }
 
   subscribe(name: string): Promise<number> {
-    const room = this.#room(name);
-    room.subscribed = true;
-    return Promise.resolve(room.head);
+    try {
+      const room = this.#room(name);
+      room.subscribed = true;
+      return Promise.resolve(room.head);
+    } catch (error) {
+      return Promise.reject(toBrokerError(error));
+    }
   }
 
   unsubscribe(name: string): void {
@@ -136,7 +163,11 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
   }
 
   read(room: string, range: Range): Promise<Page> {
-    return Promise.resolve(this.store.read(room, range));
+    try {
+      return Promise.resolve(this.store.read(room, range));
+    } catch (error) {
+      return Promise.reject(toBrokerError(error));
+    }
   }
 
   flush(): Promise<void> {
@@ -192,8 +223,9 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     if (this.#held || this.#waiting.length === 0) return;
     const batch = this.#waiting;
     this.#waiting = [];
+    this.#inFlight.clear();
     const ts = Date.now();
-    const events = batch.map(({ room, draft }): NewEvent => {
+    const events = batch.map(({ room, draft, keyHash }): NewEvent => {
       const prev = room.head++;
       return {
         room: draft.room,
@@ -206,6 +238,7 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
         id: draft.id,
         data: draft.data,
         dataJson: draft.dataJson,
+        keyHash,
       };
     });
     try {
@@ -217,9 +250,8 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     }
     this.#pacer.committed(performance.now(), batch.length);
     for (let i = 0; i < batch.length; i++) {
-      const { room, origin, key } = batch[i]!;
+      const { room, origin } = batch[i]!;
       room.waiting--;
-      if (key !== undefined) this.#inFlight.delete(key);
       if (room.subscribed) this.deliver(events[i]!, origin);
       else this.#release(room);
     }
@@ -239,7 +271,6 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     for (const waiting of batch.toReversed()) {
       waiting.room.head--;
       waiting.room.waiting--;
-      if (waiting.key !== undefined) this.#inFlight.delete(waiting.key);
       this.#release(waiting.room);
     }
     // Anything but a refusal of the store is a mistake in this program: better to crash than to go on with wrong heads.

@@ -59,11 +59,8 @@ export class MemoryStore implements Store {
       }
       room.head = event.seq;
       room.events.push({ event, row: this.#log.end });
-      if (event.id !== undefined)
-        this.#keys.add(
-          this.#keys.hash(event.room, event.user, event.id),
-          this.#log.end,
-        );
+      if (event.keyHash !== undefined)
+        this.#keys.add(event.keyHash, this.#log.end);
       this.#log.push(event);
       this.#bytes += size(event);
       if (room.events.length > this.options.retentionEventsPerRoom)
@@ -72,14 +69,19 @@ export class MemoryStore implements Store {
     this.#trim(Date.now());
   }
 
+  hashKey(room: string, user: string, id: string): number {
+    return this.#keys.hash(room, user, id);
+  }
+
   find(
+    keyHash: number,
     room: string,
     user: string,
     id: string,
     now: number,
   ): StoredKey | undefined {
     this.#trim(now);
-    return this.#keys.find(this.#keys.hash(room, user, id), (row) => {
+    return this.#keys.find(keyHash, (row) => {
       const event = row >= this.#log.start ? this.#log.at(row) : null;
       if (
         !event ||

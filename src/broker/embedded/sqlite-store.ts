@@ -1,17 +1,17 @@
 import { SQLiteError } from "bun:sqlite";
 import { Deque } from "../../collections/deque.ts";
 import type { Data } from "../../protocol/messages.ts";
-import {
-  BrokerError,
-  type Page,
-  type Range,
-  type RoomEvent,
-} from "../broker.ts";
+import type { Page, Range, RoomEvent } from "../broker.ts";
 import { DedupeKeys } from "./dedupe.ts";
 import { History } from "./history.ts";
 import { Log, type LogRow } from "./log.ts";
 import type { FromMover, ToMover } from "./mover.ts";
-import type { NewEvent, Store, StoredKey } from "./store.ts";
+import {
+  StoreError,
+  type NewEvent,
+  type Store,
+  type StoredKey,
+} from "./store.ts";
 import { Tail } from "./tail.ts";
 
 export interface SqliteStoreOptions {
@@ -113,7 +113,11 @@ export class SqliteStore implements Store {
   head(room: string): number {
     const tail = this.#tail.room(room);
     if (tail) return tail.first + tail.rows.length - 1;
-    return this.#history.room(room)?.head ?? 0;
+    return reading(() => this.#history.room(room)?.head ?? 0);
+  }
+
+  hashKey(room: string, user: string, id: string): number {
+    return this.#keys.hash(room, user, id);
   }
 
   append(batch: readonly NewEvent[]): void {
@@ -121,21 +125,21 @@ export class SqliteStore implements Store {
     this.#remember(batch[0]!.ts, row);
     for (const event of batch) {
       this.#tail.add(event.room, event.seq, row);
-      if (event.id !== undefined)
-        this.#keys.add(this.#keys.hash(event.room, event.user, event.id), row);
+      if (event.keyHash !== undefined) this.#keys.add(event.keyHash, row);
       row++;
     }
     if (this.#tail.count >= MOVE_ROWS) this.#move();
   }
 
   find(
+    keyHash: number,
     room: string,
     user: string,
     id: string,
     now: number,
   ): StoredKey | undefined {
-    return this.#keys.find(this.#keys.hash(room, user, id), (n) => {
-      const row = this.#log.row(n);
+    return this.#keys.find(keyHash, (n) => {
+      const row = reading(() => this.#log.row(n));
       if (!row || row.room !== room || row.user !== user || row.id !== id)
         return undefined;
       if (row.ts < now - this.options.dedupeWindowMs) return undefined;
@@ -147,16 +151,7 @@ export class SqliteStore implements Store {
   }
 
   read(room: string, range: Range): Page {
-    try {
-      return this.#read(room, range);
-    } catch (error) {
-      if (error instanceof SQLiteError)
-        throw new BrokerError(
-          "unavailable",
-          `history cannot be read: ${error.message}`,
-        );
-      throw error;
-    }
+    return reading(() => this.#read(room, range));
   }
 
   async close(): Promise<void> {
@@ -338,6 +333,17 @@ export class SqliteStore implements Store {
     if (now - this.#failedAt < 1000) return;
     this.#failedAt = now;
     this.options.onFailure(message);
+  }
+}
+
+/** @throws StoreError what SQLite could not read */
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SQLiteError)
+      throw new StoreError(`the store cannot be read: ${error.message}`);
+    throw error;
   }
 }
 

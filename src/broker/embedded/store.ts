@@ -4,7 +4,10 @@ import type { Page, Range, RoomEvent } from "../broker.ts";
 export interface Store {
   readonly epoch: string;
 
-  /** @returns the seq of the room's last event, also where that event was trimmed; 0 in a room never used */
+  /**
+   * @returns the seq of the room's last event, also where that event was trimmed; 0 in a room never used
+   * @throws StoreError
+   */
   head(room: string): number;
 
   /**
@@ -13,10 +16,18 @@ export interface Store {
    */
   append(batch: readonly NewEvent[]): void;
 
+  /** @throws StoreError */
   read(room: string, range: Range): Page;
 
-  /** Finds a stored event by its idempotency key, within the dedupe window. `now` in ms since 1970. */
+  /** The hash of an idempotency key, made once for each message. */
+  hashKey(room: string, user: string, id: string): number;
+
+  /**
+   * Finds a stored event by its idempotency key, within the dedupe window. `now` in ms since 1970.
+   * @throws StoreError
+   */
   find(
+    keyHash: number,
     room: string,
     user: string,
     id: string,
@@ -31,6 +42,8 @@ export interface Store {
 
 export interface NewEvent extends RoomEvent {
   readonly dataJson: string | undefined;
+  /** Where there is an `id`. */
+  readonly keyHash: number | undefined;
 }
 
 export interface StoredKey {
@@ -38,5 +51,5 @@ export interface StoredKey {
   readonly ts: number;
 }
 
-/** The store refused a batch: the disk is full, say. Nothing of it was stored. */
+/** The store could not read, or refused a batch: the disk is full, say. Then nothing of the batch was stored. */
 export class StoreError extends Error {}

@@ -34,6 +34,26 @@ interface Given {
   readonly dataJson?: string;
 }
 
+/** Hashes keys as the broker does. */
+class KeyedStore extends MemoryStore {
+  override append(batch: readonly NewEvent[]): void {
+    super.append(
+      batch.map((event) =>
+        event.id === undefined
+          ? event
+          : {
+              ...event,
+              keyHash: this.hashKey(event.room, event.user, event.id),
+            },
+      ),
+    );
+  }
+
+  lookUp(room: string, user: string, id: string, now: number) {
+    return this.find(this.hashKey(room, user, id), room, user, id, now);
+  }
+}
+
 /** Makes the next event of a room. */
 function writer() {
   const heads = new Map<string, number>();
@@ -52,6 +72,7 @@ function writer() {
       id: given.id,
       data: undefined,
       dataJson: given.dataJson,
+      keyHash: undefined,
     };
   };
 }
@@ -60,13 +81,13 @@ const seqs = (store: MemoryStore, room = "general"): number[] =>
   store.read(room, EVERYTHING).events.map((event) => event.seq);
 
 test("every store has an epoch of its own", () => {
-  expect(new MemoryStore(UNLIMITED).epoch).not.toBe(
-    new MemoryStore(UNLIMITED).epoch,
+  expect(new KeyedStore(UNLIMITED).epoch).not.toBe(
+    new KeyedStore(UNLIMITED).epoch,
   );
 });
 
 test("a room never used is empty, and its head is 0", () => {
-  const store = new MemoryStore(UNLIMITED);
+  const store = new KeyedStore(UNLIMITED);
   expect(store.head("general")).toBe(0);
   expect(store.read("general", EVERYTHING)).toEqual({
     events: [],
@@ -76,7 +97,7 @@ test("a room never used is empty, and its head is 0", () => {
 
 describe("reading", () => {
   test("stops once text and data reach the bytes, after one event at least", () => {
-    const store = new MemoryStore(UNLIMITED);
+    const store = new KeyedStore(UNLIMITED);
     const next = writer();
     const event = (): NewEvent => next({ text: "abc", dataJson: '{"a":1}' });
     store.append([event(), event(), event()]);
@@ -104,7 +125,7 @@ describe("reading", () => {
     const keep = fc.constantFrom(1, 5, Infinity);
     fc.assert(
       fc.property(events, fc.array(range), keep, (given, ranges, kept) => {
-        const store = new MemoryStore({
+        const store = new KeyedStore({
           ...UNLIMITED,
           retentionEventsPerRoom: kept,
         });
@@ -138,7 +159,7 @@ describe("reading", () => {
 
 describe("trimming", () => {
   test("a room keeps its latest events up to the limit, and its head", () => {
-    const store = new MemoryStore({ ...UNLIMITED, retentionEventsPerRoom: 3 });
+    const store = new KeyedStore({ ...UNLIMITED, retentionEventsPerRoom: 3 });
     const next = writer();
     store.append([next(), next({ room: "other" }), next(), next()]);
     expect(seqs(store)).toEqual([1, 2, 3]);
@@ -149,7 +170,7 @@ describe("trimming", () => {
   });
 
   test("events older than the retention go, and the room's head stays", () => {
-    const store = new MemoryStore({ ...UNLIMITED, retentionMs: HOUR_MS });
+    const store = new KeyedStore({ ...UNLIMITED, retentionMs: HOUR_MS });
     const next = writer();
     const now = Date.now();
     store.append([
@@ -164,13 +185,15 @@ describe("trimming", () => {
   });
 
   test("events that get old later go when the store is asked later", () => {
-    const store = new MemoryStore({ ...UNLIMITED, retentionMs: HOUR_MS });
+    const store = new KeyedStore({ ...UNLIMITED, retentionMs: HOUR_MS });
     const next = writer();
     const now = Date.now();
     store.append([next({ ts: now, id: "1" })]);
     expect(seqs(store)).toEqual([1]);
-    expect(store.find("general", "u", "1", now + HOUR_MS)).toBeDefined();
-    expect(store.find("general", "u", "1", now + HOUR_MS + 1)).toBeUndefined();
+    expect(store.lookUp("general", "u", "1", now + HOUR_MS)).toBeDefined();
+    expect(
+      store.lookUp("general", "u", "1", now + HOUR_MS + 1),
+    ).toBeUndefined();
     expect(seqs(store)).toEqual([]);
     expect(store.head("general")).toBe(1);
   });
@@ -188,7 +211,7 @@ describe("trimming", () => {
         fc.array(event, { maxLength: 40 }),
         perRoom,
         (given, retentionEventsPerRoom) => {
-          const store = new MemoryStore({
+          const store = new KeyedStore({
             ...UNLIMITED,
             maxBytes: MIB,
             retentionEventsPerRoom,
@@ -226,7 +249,7 @@ describe("trimming", () => {
   });
 
   test("what a room's own limit removed counts no more against the bytes", () => {
-    const store = new MemoryStore({
+    const store = new KeyedStore({
       ...UNLIMITED,
       maxBytes: MIB,
       retentionEventsPerRoom: 1,
@@ -240,7 +263,7 @@ describe("trimming", () => {
   });
 
   test("an event larger than everything leaves nothing but its head", () => {
-    const store = new MemoryStore({ ...UNLIMITED, maxBytes: MIB });
+    const store = new KeyedStore({ ...UNLIMITED, maxBytes: MIB });
     const next = writer();
     store.append([next(), next({ text: "x".repeat(2 * MIB) })]);
     expect(seqs(store)).toEqual([]);
@@ -253,25 +276,25 @@ describe("trimming", () => {
 describe("idempotency keys", () => {
   const now = Date.now();
   const storeWith = (options: Partial<MemoryStoreOptions>) =>
-    new MemoryStore({ ...UNLIMITED, ...options });
+    new KeyedStore({ ...UNLIMITED, ...options });
 
   test("are found by room, user and id together", () => {
     const store = storeWith({});
     const next = writer();
     store.append([next(), next({ id: "1", ts: now }), next({ id: "2" })]);
-    expect(store.find("general", "u", "1", now)).toEqual({ seq: 2, ts: now });
-    expect(store.find("general", "u", "2", now)?.seq).toBe(3);
-    expect(store.find("general", "u", "3", now)).toBeUndefined();
-    expect(store.find("general", "v", "1", now)).toBeUndefined();
-    expect(store.find("other", "u", "1", now)).toBeUndefined();
+    expect(store.lookUp("general", "u", "1", now)).toEqual({ seq: 2, ts: now });
+    expect(store.lookUp("general", "u", "2", now)?.seq).toBe(3);
+    expect(store.lookUp("general", "u", "3", now)).toBeUndefined();
+    expect(store.lookUp("general", "v", "1", now)).toBeUndefined();
+    expect(store.lookUp("other", "u", "1", now)).toBeUndefined();
   });
 
   test("are known until the window ends", () => {
     const store = storeWith({ dedupeWindowMs: 1000 });
     const next = writer();
     store.append([next({ id: "1", ts: now })]);
-    expect(store.find("general", "u", "1", now + 1000)?.seq).toBe(1);
-    expect(store.find("general", "u", "1", now + 1001)).toBeUndefined();
+    expect(store.lookUp("general", "u", "1", now + 1000)?.seq).toBe(1);
+    expect(store.lookUp("general", "u", "1", now + 1001)).toBeUndefined();
     expect(seqs(store)).toEqual([1]);
   });
 
@@ -279,17 +302,17 @@ describe("idempotency keys", () => {
     const store = storeWith({ dedupeMaxKeys: 2 });
     const next = writer();
     store.append(["1", "2", "3"].map((id) => next({ id, ts: now })));
-    expect(store.find("general", "u", "1", now)).toBeUndefined();
-    expect(store.find("general", "u", "2", now)?.seq).toBe(2);
-    expect(store.find("general", "u", "3", now)?.seq).toBe(3);
+    expect(store.lookUp("general", "u", "1", now)).toBeUndefined();
+    expect(store.lookUp("general", "u", "2", now)?.seq).toBe(2);
+    expect(store.lookUp("general", "u", "3", now)?.seq).toBe(3);
   });
 
   test("are never longer known than their events", () => {
     const store = storeWith({ retentionEventsPerRoom: 2 });
     const next = writer();
     store.append(["1", "2", "3"].map((id) => next({ id, ts: now })));
-    expect(store.find("general", "u", "1", now)).toBeUndefined();
-    expect(store.find("general", "u", "2", now)?.seq).toBe(2);
+    expect(store.lookUp("general", "u", "1", now)).toBeUndefined();
+    expect(store.lookUp("general", "u", "2", now)?.seq).toBe(2);
   });
 
   test("are told apart where their hashes collide", () => {
@@ -305,7 +328,7 @@ describe("idempotency keys", () => {
       );
     let wrong = 0;
     for (let i = 1; i <= count; i++)
-      if (store.find("general", "u", `${i}`, now)?.seq !== i) wrong++;
+      if (store.lookUp("general", "u", `${i}`, now)?.seq !== i) wrong++;
     expect(wrong).toBe(0);
   });
 
@@ -342,7 +365,7 @@ describe("idempotency keys", () => {
                 e.seq > store.head(e.room) - options.retentionEventsPerRoom,
             )
             .find((e) => e.room === room && e.user === user && e.id === id);
-          const found = store.find(room, user, id, time);
+          const found = store.lookUp(room, user, id, time);
           expect(found).toEqual(known && { seq: known.seq, ts: known.ts });
           // As the broker does: what is known is not stored again.
           if (found) continue;
