@@ -19,12 +19,13 @@ export class ChatSocket implements SocketHandler {
     readonly address: string,
     /** The room to join at once. */
     private readonly room: string | undefined,
-    private readonly session: string | undefined,
+    private session: string | undefined,
   ) {}
 
   open(socket: Socket): void {
     this.connection.socket = socket;
     this.gateway.connected(this.connection, this.session);
+    this.session = undefined;
     if (this.room !== undefined)
       this.#run({ action: "join_room", room: this.room });
   }
@@ -112,9 +113,9 @@ export class ChatSocket implements SocketHandler {
       retry_after_ms: error.retryAfterMs,
     });
     const now = performance.now();
-    if (error.code === "bad_frame" && connection.badFrames.add(now))
+    if (error.code === "bad_frame" && connection.badFrame(now))
       connection.terminate(4000, "too many bad frames");
-    if (error.code === "rate_limited" && connection.limitedFrames.add(now))
+    if (error.code === "rate_limited" && connection.limitedFrame(now))
       connection.terminate(4001, "too many rate-limited frames");
   }
 }

@@ -83,8 +83,10 @@ export function runCommand(
 }
 
 function spend(connection: Connection, cost: "message" | "request"): void {
-  const bucket = cost === "message" ? connection.messages : connection.requests;
-  const wait = bucket.take(performance.now());
+  const now = performance.now();
+  const bucket =
+    cost === "message" ? connection.messages(now) : connection.requests(now);
+  const wait = bucket.take(now);
   if (wait > 0)
     throw new ProtocolError(
       "rate_limited",

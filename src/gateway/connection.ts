@@ -45,10 +45,11 @@ export class Connection implements Peer {
   /** Rooms it is in, by name. */
   readonly memberships = new Map<string, Membership>();
   readonly decoder: Decoder;
-  readonly messages: Bucket;
-  readonly requests: Bucket;
-  readonly badFrames = new Strikes(20, 10_000);
-  readonly limitedFrames = new Strikes(2_000, 10_000);
+  // Made when they are first needed: most connections only listen, and memory per connection counts.
+  #messages: Bucket | undefined;
+  #requests: Bucket | undefined;
+  #badFrames: Strikes | undefined;
+  #limitedFrames: Strikes | undefined;
   /** Publishes that are not settled. */
   publishing = 0;
   seenAt: number;
@@ -59,21 +60,31 @@ export class Connection implements Peer {
     readonly user: User,
     readonly codec: Codec,
     room: string,
-    rates: Rates,
+    private readonly rates: Rates,
     now: number,
   ) {
     this.decoder = codec.createDecoder(room);
-    this.messages = new Bucket(
-      rates.messagesPerSecond,
-      2 * rates.messagesPerSecond,
-      now,
-    );
-    this.requests = new Bucket(
-      rates.requestsPerSecond,
-      4 * rates.requestsPerSecond,
-      now,
-    );
     this.seenAt = now;
+  }
+
+  messages(now: number): Bucket {
+    const { messagesPerSecond: rate } = this.rates;
+    return (this.#messages ??= new Bucket(rate, 2 * rate, now));
+  }
+
+  requests(now: number): Bucket {
+    const { requestsPerSecond: rate } = this.rates;
+    return (this.#requests ??= new Bucket(rate, 4 * rate, now));
+  }
+
+  /** Counts a bad frame. @returns whether it was one too many */
+  badFrame(now: number): boolean {
+    return (this.#badFrames ??= new Strikes(20, 10_000)).add(now);
+  }
+
+  /** Counts a frame above the rate. @returns whether it was one too many */
+  limitedFrame(now: number): boolean {
+    return (this.#limitedFrames ??= new Strikes(2_000, 10_000)).add(now);
   }
 
   send(message: ServerMessage): void {

@@ -2,7 +2,7 @@ import type { Server } from "bun";
 import type { Config } from "../config/options.ts";
 import { Admission } from "./admission.ts";
 import { ChatSocket } from "./chat-socket.ts";
-import { Connection, type SocketHandler } from "./connection.ts";
+import { Connection, type Rates, type SocketHandler } from "./connection.ts";
 import { EchoSocket } from "./echo-socket.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Sessions } from "./sessions.ts";
@@ -40,6 +40,10 @@ export function serve({
     config.maxConnections,
     config.maxConnectionsPerAddress,
   );
+  const rates: Rates = {
+    messagesPerSecond: config.maxMessagesPerSecond,
+    requestsPerSecond: config.maxRequestsPerSecond,
+  };
   let connectionNumber = 0;
   // Not to be mixed up with connections of an earlier run, whose numbers started at 1 too.
   const run = Date.now().toString(36);
@@ -104,10 +108,7 @@ export function serve({
       user,
       codec,
       joined ?? "",
-      {
-        messagesPerSecond: config.maxMessagesPerSecond,
-        requestsPerSecond: config.maxRequestsPerSecond,
-      },
+      rates,
       performance.now(),
     );
     const data = new ChatSocket(
