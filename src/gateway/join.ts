@@ -1,0 +1,131 @@
+import { ProtocolError } from "../protocol/errors.ts";
+import type { ClientMessage } from "../protocol/messages.ts";
+import { MAX_ROOM_BYTES, checkName } from "../protocol/validate.ts";
+import type { Connection } from "./connection.ts";
+import type { Gateway } from "./gateway.ts";
+import { recall, reply } from "./history.ts";
+import { NOTHING, type Recalled } from "./recall.ts";
+import type { Room } from "./room.ts";
+
+/**
+ * `join_room`: what was missed, then live events, with nothing between.
+ * @throws ProtocolError
+ */
+export async function joinRoom(
+  gateway: Gateway,
+  connection: Connection,
+  message: ClientMessage<"join_room">,
+): Promise<void> {
+  checkName("room", message.room, MAX_ROOM_BYTES);
+  const { config, rooms } = gateway;
+  if (
+    !connection.memberships.has(message.room) &&
+    connection.memberships.size >= config.maxRoomsPerConnection
+  )
+    throw new ProtocolError(
+      "too_many_rooms",
+      `a connection may be in ${config.maxRoomsPerConnection} rooms: leave one first`,
+    );
+  // The hold is the membership's once it exists, so that a room with members is never forgotten.
+  const room = rooms.hold(message.room);
+  let joined = false;
+  try {
+    await room.ready;
+    await gateway.meter.turn();
+    joined = await place(gateway, connection, room, message);
+  } finally {
+    if (!joined) rooms.release(room);
+  }
+}
+
+/**
+ * Reads what the joiner missed, then, in one go, puts it into a slice and answers.
+ * @returns whether it became a member that was none
+ */
+async function place(
+  gateway: Gateway,
+  connection: Connection,
+  room: Room,
+  message: ClientMessage<"join_room">,
+): Promise<boolean> {
+  const { broker, config } = gateway;
+  const since = message.since;
+  const known =
+    since && since.epoch === broker.epoch && since.seq <= room.head
+      ? since.seq
+      : undefined;
+  const latest = Math.min(message.history ?? 0, config.maxHistoryPerReply);
+  for (let attempt = 0; attempt < PLACE_ATTEMPTS; attempt++) {
+    if (connection.closed) return false;
+    const atLeast = alreadyHas(connection, room, known);
+    const upto = room.slices.find(atLeast)?.position ?? room.head;
+    let recalled: Recalled = NOTHING;
+    let recovered = false;
+    if (known !== undefined) {
+      recalled = await recall(gateway, connection, room, {
+        after: known,
+        upto,
+        take: "oldest",
+        limit: config.maxHistoryPerReply,
+      });
+      recovered =
+        known >= upto ||
+        (recalled.firstPrev !== undefined && recalled.firstPrev <= known);
+    }
+    if (!recovered) {
+      recalled = await recall(gateway, connection, room, {
+        after: 0,
+        upto,
+        take: "latest",
+        limit: latest,
+      });
+    }
+    if (connection.closed) return false;
+    // While reading, the slice may have gone on: then what was read is not all up to its position.
+    const having = alreadyHas(connection, room, known);
+    const place = room.slices.find(having);
+    if ((place?.position ?? room.head) !== upto) continue;
+    const before = connection.memberships.get(room.name);
+    const slice = place ?? room.slices.add(room.pending.end, room.head);
+    room.add(connection, slice, message.echo ?? true);
+    if (!before) {
+      room.presence.join(connection.user);
+      gateway.presenceChanged(room);
+    }
+    reply(gateway, connection, recalled, {
+      action: "room_joined",
+      ref: message.ref,
+      room: room.name,
+      epoch: broker.epoch,
+      seq: upto,
+      recovered,
+      more: recalled.more,
+      count: room.presence.count,
+    });
+    // Only now: the reply took along what the old slice had been given.
+    if (before) room.leaveSlice(connection, before.slice);
+    gateway.fanout.acknowledgeUpTo(room, connection, slice);
+    return !before;
+  }
+  throw new ProtocolError(
+    "unavailable",
+    "the room moves faster than its history can be read; try again",
+  );
+}
+
+const PLACE_ATTEMPTS = 50;
+
+/**
+ * A seq that the joiner has: from before it connected, or from the slice it is in. A slice behind it would send events
+ * again.
+ */
+function alreadyHas(
+  connection: Connection,
+  room: Room,
+  known: number | undefined,
+): number {
+  return Math.max(
+    known ?? 0,
+    connection.memberships.get(room.name)?.slice.position ?? 0,
+  );
+}
