@@ -70,16 +70,9 @@ export function startRoomcast(config: Config): Roomcast {
       embedded,
     );
 
-  const guests = new GuestCounter(folder?.readGuestCounter() ?? 0, (next) => {
-    try {
-      folder?.writeGuestCounter(next);
-    } catch (error) {
-      // A full disk must not keep guests out; at worst a number is given again after a kill.
-      console.error(
-        `roomcast: the guest counter fails: ${(error as Error).message}`,
-      );
-    }
-  });
+  const guests = new GuestCounter(folder?.readGuestCounter() ?? 0, (next) =>
+    folder?.writeGuestCounter(next),
+  );
   const gateway: Gateway = new Gateway(
     config,
     broker,

@@ -52,7 +52,11 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
         `unknown option ${arg}; --help lists all${closest(flag)}`,
       );
     const value = equals < 0 ? args[++i] : arg.slice(equals + 1);
-    if (value === undefined || (equals < 0 && value.startsWith("--")))
+    const missing =
+      value === undefined ||
+      (equals < 0 && value.startsWith("--")) ||
+      (!key && value === "");
+    if (missing)
       throw new ConfigError(
         `${flag} needs a value: ${key ? OPTIONS[key].allowed : "a TOML file"}`,
       );
@@ -171,7 +175,7 @@ const RELATIONS: readonly {
   },
 ];
 
-/** A default gives way to a limit that was set; two limits that were both set and contradict each other are an error. */
+/** A default gives way to a lower limit that was set; a value that was set and is above its limit is an error. */
 function relate(
   config: Record<OptionKey, OptionValue>,
   given: ReadonlySet<OptionKey>,

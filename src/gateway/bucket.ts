@@ -20,8 +20,9 @@ export class Bucket {
       this.#tokens + ((now - this.#at) * this.perSecond) / 1000,
     );
     this.#at = now;
-    if (tokens >= 1) {
-      this.#tokens = tokens - 1;
+    // Who waits as long as told must not be refused for a rounding error.
+    if (tokens >= 1 - 1e-6) {
+      this.#tokens = Math.max(0, tokens - 1);
       return 0;
     }
     this.#tokens = tokens;
@@ -29,22 +30,24 @@ export class Bucket {
   }
 }
 
-/** Counts what happens too often: `most` within `windowMs`. Time is passed in, in ms. */
+/** Counts what happens too often: more than `most` times within any `windowMs`. Time is passed in, in ms. */
 export class Strikes {
-  #count = 0;
-  #since = -Infinity;
+  /** When the latest ones happened, a ring. */
+  readonly #times: Float64Array;
+  #next = 0;
 
   constructor(
     private readonly most: number,
     private readonly windowMs: number,
-  ) {}
+  ) {
+    this.#times = new Float64Array(most).fill(-Infinity);
+  }
 
   /** @returns whether it was one too many */
   add(now: number): boolean {
-    if (now - this.#since > this.windowMs) {
-      this.#since = now;
-      this.#count = 0;
-    }
-    return ++this.#count > this.most;
+    const place = this.#next++ % this.most;
+    const earlier = this.#times[place]!;
+    this.#times[place] = now;
+    return now - earlier <= this.windowMs;
   }
 }

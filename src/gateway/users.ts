@@ -41,8 +41,18 @@ export class Users {
 
   #automaticName(): string {
     for (;;) {
-      const name = `user${this.guests.take()}`;
+      const name = `user${this.#number()}`;
       if (!this.#names.has(name)) return name;
+    }
+  }
+
+  #number(): number {
+    try {
+      return this.guests.take();
+    } catch (error) {
+      // A full disk must not keep guests out: a number far from the counter's serves as well.
+      console.error("roomcast: the guest counter fails:", error);
+      return 1e12 + Math.floor(Math.random() * 1e12);
     }
   }
 }
@@ -64,10 +74,12 @@ export class GuestCounter {
     this.#reserved = next;
   }
 
+  /** @throws whatever `save` throws: then no number was given */
   take(): number {
     if (this.next >= this.#reserved) {
-      this.#reserved = this.next + RESERVED_AT_ONCE;
-      this.save(this.#reserved);
+      const reserved = this.next + RESERVED_AT_ONCE;
+      this.save(reserved);
+      this.#reserved = reserved;
     }
     return this.next++;
   }

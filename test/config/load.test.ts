@@ -328,3 +328,9 @@ describe("the help text", () => {
     expect(new Set(documented).size).toBe(1);
   });
 });
+
+test("--config without a file is an error, not ignored", () => {
+  expect(() => parseCommandLine(["--config="])).toThrow(
+    "--config needs a value: a TOML file",
+  );
+});

@@ -87,6 +87,15 @@ describe("a bucket", () => {
 });
 
 describe("strikes", () => {
+  test("are counted in any window, not in one that starts anew", () => {
+    const strikes = new Strikes(20, 10_000);
+    strikes.add(0);
+    for (let i = 0; i < 19; i++) expect(strikes.add(9_900 + i)).toBe(false);
+    // One is forgotten by now: the next is the twentieth, the one after it too many.
+    expect(strikes.add(10_001)).toBe(false);
+    expect(strikes.add(10_002)).toBe(true);
+  });
+
   test("more than the most in one window are one too many, and so is each after it", () => {
     const strikes = new Strikes(20, 10_000);
     for (let i = 0; i < 20; i++) expect(strikes.add(i * 400)).toBe(false);

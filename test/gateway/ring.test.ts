@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { Entry } from "../../src/gateway/entry.ts";
 import { Ring, RingBudget } from "../../src/gateway/ring.ts";
 
-function entry(seq: number, prev = seq - 1, bytes = 1): Entry {
+function entry(seq: number, prev = seq - 1, bytes = 1, ts = 0): Entry {
   return new Entry(
     {
       action: "receive_message",
@@ -16,7 +16,7 @@ function entry(seq: number, prev = seq - 1, bytes = 1): Entry {
     },
     seq,
     prev,
-    0,
+    ts,
     bytes,
     0,
   );
@@ -99,6 +99,18 @@ test("an entry larger than the budget is not kept, and leaves nothing behind", (
   ring.push(entry(3));
   expect(ring.range(1, 3)).toBeUndefined();
   expect(seqs(ring.range(2, 3))).toEqual([3]);
+});
+
+test("events from before a time are forgotten, and count no more", () => {
+  const budget = new RingBudget(Infinity);
+  const ring = new Ring(10, budget);
+  for (const seq of [1, 2, 3]) ring.push(entry(seq, seq - 1, 4, seq * 100));
+  ring.dropBefore(200);
+  expect(ring.range(0, 3)).toBeUndefined();
+  expect(seqs(ring.range(1, 3))).toEqual([2, 3]);
+  expect(budget.bytes).toBe(8);
+  ring.dropBefore(1000);
+  expect([ring.length, budget.bytes]).toEqual([0, 0]);
 });
 
 test("the ring that rested longest is emptied first", () => {

@@ -133,3 +133,18 @@ describe("the guest counter", () => {
     expect(saves).toEqual([]);
   });
 });
+
+test("a number is never given twice, also where writing it down failed once", () => {
+  let saved = 0;
+  let full = true;
+  const save = (next: number): void => {
+    if (full) throw new Error("ENOSPC");
+    saved = next;
+  };
+  const counter = new GuestCounter(saved, save);
+  expect(() => counter.take()).toThrow("ENOSPC");
+  expect(() => counter.take()).toThrow("ENOSPC");
+  full = false;
+  const given = [counter.take(), new GuestCounter(saved, save).take()];
+  expect(new Set(given).size).toBe(2);
+});

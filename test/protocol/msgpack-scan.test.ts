@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { isUtf8 } from "node:buffer";
 import { ExtData, decode, encode } from "@msgpack/msgpack";
 import fc from "fast-check";
 import { checkMsgpack } from "../../src/protocol/msgpack-scan.ts";
@@ -38,7 +37,11 @@ test("whatever JSON can hold passes as the library encodes it", () => {
 });
 
 test.each([
-  ["a string", (n: number) => "x".repeat(n), [31, 32, 255, 256, 65535, 65536]],
+  [
+    "a string",
+    (n: number) => "x".repeat(n),
+    [31, 32, 255, 256, 65535, 65536, 65736],
+  ],
   [
     "binary data",
     (n: number) => new Uint8Array(n),
@@ -248,28 +251,32 @@ describe("a string that is not UTF-8", () => {
 
   test("is not one because of what follows it", () => {
     checkMsgpack(bytes(0x92, 0xa2, "é", 0xff));
-    expect(problemOf(bytes(0x92, 0xa1, 0xc3, 0xa9))).not.toBe(ENDS_EARLY);
+    expect(problemOf(bytes(0x92, 0xa1, 0xc3, 0xa9))).toBe(
+      "a string is not UTF-8",
+    );
   });
 });
 
 test("on random bytes it agrees with the library, where that has no objection", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 24 }), (frame) => {
-      let passes = true;
+      let problem = "";
       try {
         checkMsgpack(frame);
-      } catch {
-        passes = false;
+      } catch (error) {
+        problem = (error as Error).message;
       }
+      // The library takes what is not UTF-8 and makes other text of it.
+      if (problem.endsWith("a string is not UTF-8")) return;
       // Nine random bytes are hardly ever __proto__, the one key that the library refuses and the scan does not.
-      if (passes) expect(() => decode(frame)).not.toThrow();
+      if (problem === "") expect(() => decode(frame)).not.toThrow();
       else expect(() => decodeStrictly(frame)).toThrow();
     }),
     { numRuns: 5000 },
   );
 });
 
-/** The library's decoder, made to refuse what it takes and the scan does not. */
+/** The library's decoder, made to refuse the keys and the extensions that it takes and the scan does not. */
 function decodeStrictly(frame: Uint8Array): void {
   const value = decode(frame, {
     mapKeyConverter(key) {
@@ -277,29 +284,15 @@ function decodeStrictly(frame: Uint8Array): void {
       return key;
     },
   });
-  if (contains(value, isExtension)) throw new Error("an extension");
-  const raw = decode(frame, {
-    rawStrings: true,
-    mapKeyConverter(key) {
-      if (isBroken(key)) throw new Error("a key that is not UTF-8");
-      return Buffer.from(key as Uint8Array).toString("latin1");
-    },
-  });
-  if (contains(raw, isBroken)) throw new Error("a string that is not UTF-8");
+  if (holdsExtension(value)) throw new Error("an extension");
 }
 
-const isExtension = (value: unknown): boolean =>
-  value instanceof ExtData || value instanceof Date;
-
-const isBroken = (value: unknown): boolean =>
-  value instanceof Uint8Array && !isUtf8(value);
-
-function contains(value: unknown, is: (value: unknown) => boolean): boolean {
-  if (is(value)) return true;
+function holdsExtension(value: unknown): boolean {
+  if (value instanceof ExtData || value instanceof Date) return true;
   return (
     typeof value === "object" &&
     value !== null &&
     !(value instanceof Uint8Array) &&
-    Object.values(value).some((item) => contains(item, is))
+    Object.values(value).some(holdsExtension)
   );
 }
