@@ -14,7 +14,8 @@ import { Ticker } from "./run/ticker.ts";
 import { runRounds } from "./run/rounds.ts";
 import { readRunFile, type RunFile } from "./run/run-file.ts";
 import { printRun } from "./run/table.ts";
-import { type Case, chooseCases, scenarios } from "./scenarios.ts";
+import { type Case, chooseCases } from "./run/case.ts";
+import { scenarios } from "./scenarios.ts";
 
 /** The benchmark's command line; `--help` says all. */
 async function main(args: string[]): Promise<number> {

@@ -83,6 +83,11 @@ export class Connection implements FrameSink {
     this.#socket?.pause();
   }
 
+  /** Reads on after `pause`; only then does a socket notice that its server has closed it. */
+  resume(): void {
+    this.#socket?.resume();
+  }
+
   /** Ends without a Close frame and without leaving the port in TIME_WAIT. */
   abort(): void {
     this.#ended = true;

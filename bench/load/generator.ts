@@ -11,6 +11,8 @@ import { Sender } from "./sender.ts";
 
 const PROGRESS_MS = 500;
 const MAX_ERROR_SAMPLES = 5;
+/** A stalled member that was closed reads the rest of its socket's buffer, a few MB, in this time. */
+const WAKE_MS = 1000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** The work of one generator process: its share of the connections, sends and counts. */
@@ -116,6 +118,7 @@ export class Generator implements MemberHost {
     }
     // A moment more, for copies that should not come.
     await Bun.sleep(100);
+    await this.#wakeStalled();
     this.#tell({
       type: "report",
       report: {
@@ -132,6 +135,17 @@ export class Generator implements MemberHost {
         ...this.#usage,
       },
     });
+  }
+
+  /** Lets the stalled members read, so that those that the server has closed find out. */
+  async #wakeStalled(): Promise<void> {
+    const stalled = this.#traffic
+      .flatMap((traffic) => traffic.members)
+      .filter((member) => member.stalled);
+    for (const { connection } of stalled) connection.resume();
+    const deadline = performance.now() + WAKE_MS;
+    while (this.#stalled_ended < stalled.length && performance.now() < deadline)
+      await Bun.sleep(20);
   }
 
   quit(): void {

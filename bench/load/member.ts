@@ -96,6 +96,8 @@ export class Member implements ConnectionOwner {
   }
 
   message(bytes: Buffer, start: number, end: number): void {
+    // Read again at the end of the run, it is not expected to have received anything.
+    if (this.stalled && this.joined) return;
     let at = start + this.#hint;
     if (at + TOKEN_BYTES > end || !isTokenAt(bytes, at)) {
       at = bytes.indexOf(TOKEN_MARKER, start);

@@ -1,4 +1,4 @@
-import type { Format } from "../scenarios.ts";
+import type { Format } from "../run/case.ts";
 import type { Template } from "../load/templates.ts";
 
 /** What a case asks for that not every server has. */

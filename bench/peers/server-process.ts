@@ -51,7 +51,12 @@ export class ServerProcess {
     folder: string | null = null,
   ): Promise<ServerProcess> {
     const server = new ServerProcess(peer, flags, folder, freePort());
-    await server.launch();
+    try {
+      await server.launch();
+    } catch (error) {
+      server.#removeFiles();
+      throw error;
+    }
     return server;
   }
 
@@ -106,6 +111,10 @@ export class ServerProcess {
     this.#child.kill("SIGTERM");
     await this.#child.exited;
     clearTimeout(timer);
+    this.#removeFiles();
+  }
+
+  #removeFiles(): void {
     const scratch = join(this.#logFile, "..");
     rmSync(scratch, { recursive: true, force: true });
     if (this.#ownFolder) rmSync(this.folder, { recursive: true, force: true });

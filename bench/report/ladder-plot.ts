@@ -78,7 +78,7 @@ export function ladderPlot(run: RunFile, rows: Row[]): string {
     body += label(at, height + 4, peer.title, `name t-${peer.name}`);
   return figure(
     "How far they climb: 5,000 in a room, more and more messages",
-    "Delivered against offered. On the diagonal everything arrives; a hollow point is a rung that was not carried, and the last that was tried.",
+    "Delivered against offered. On the diagonal everything arrives; a hollow point is a rung that was not carried whole.",
     HEIGHT,
     body,
   );

@@ -34,7 +34,7 @@ h2{font-size:24px;letter-spacing:-.01em;margin:56px 0 6px}
 h3{font-size:17px;margin:0}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(215px,1fr));gap:14px;margin:32px 0 0}
 .tile{background:var(--card);border:1px solid var(--rule);border-radius:12px;padding:18px 20px}
-.tile b{display:block;font-size:32px;line-height:1.15;letter-spacing:-.02em;color:var(--accent);font-variant-numeric:tabular-nums}
+.tile b{display:block;white-space:nowrap;font-size:29px;line-height:1.15;letter-spacing:-.02em;color:var(--accent);font-variant-numeric:tabular-nums}
 .tile span{color:var(--quiet);font-size:14px;line-height:1.4;display:block;margin-top:4px}
 figure{margin:18px 0 0;background:var(--card);border:1px solid var(--rule);border-radius:14px;padding:22px 26px 20px}
 figcaption p{margin:2px 0 14px;color:var(--quiet);font-size:14px}

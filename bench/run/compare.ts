@@ -13,7 +13,7 @@ export interface Change {
   after: Spread;
   /** After over before. */
   factor: number;
-  /** `noise`: the ranges of the repeats overlap, or the change is below 5 %. */
+  /** `noise`: the ranges of the repeats overlap, the change is below 5 %, or there was only one repeat. */
   verdict: "better" | "worse" | "noise";
 }
 
@@ -58,7 +58,8 @@ function verdictOf(
   const moved =
     Math.abs(after.median - before.median) >
     LEAST_CHANGE * Math.abs(before.median);
-  if (overlap || !moved) return "noise";
+  const once = before.count < 2 || after.count < 2;
+  if (once || overlap || !moved) return "noise";
   const less = after.median < before.median;
   return less === (FIGURES[key].better === "less") ? "better" : "worse";
 }

@@ -1,5 +1,5 @@
 import type { Peer } from "../peers/peer.ts";
-import { type Case, type Scenario } from "../scenarios.ts";
+import { type Case, type Scenario } from "./case.ts";
 
 /** Deliveries per second that a case's load asks for. */
 export const offeredBy = (one: Case): number =>

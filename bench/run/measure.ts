@@ -7,7 +7,7 @@ import {
 import type { LoadPlan } from "../load/plan.ts";
 import type { Peer } from "../peers/peer.ts";
 import { ServerProcess } from "../peers/server-process.ts";
-import { type Case, groupPlan } from "../scenarios.ts";
+import { type Case, groupPlan } from "./case.ts";
 import { measureCrash } from "../special/crash.ts";
 import { measureResume } from "../special/resume-storm.ts";
 import { storedFolder } from "../special/stored.ts";

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { Tier } from "../scenarios.ts";
+import type { Tier } from "./case.ts";
 
 export interface RunOptions {
   tier: Tier;

@@ -1,5 +1,5 @@
 import type { Peer } from "../peers/peer.ts";
-import type { Case } from "../scenarios.ts";
+import type { Case } from "./case.ts";
 import { FIGURES, type FigureKey, showFigure } from "./figures.ts";
 import type { RoundsTell } from "./rounds.ts";
 import type { Measurement } from "./run-file.ts";

@@ -8,7 +8,7 @@ import type { Peer } from "../peers/peer.ts";
 import type { ServerProcess } from "../peers/server-process.ts";
 import type { Tell } from "../run/measure.ts";
 import type { Measurement } from "../run/run-file.ts";
-import type { Case } from "../scenarios.ts";
+import type { Case } from "../run/case.ts";
 import { ChatClient } from "./chat-client.ts";
 import { CrashSender } from "./crash-sender.ts";
 

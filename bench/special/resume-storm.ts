@@ -8,7 +8,7 @@ import { runLoad } from "../load/coordinator.ts";
 import { sampleProcess } from "../load/process-stats.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { ServerProcess } from "../peers/server-process.ts";
-import type { Case } from "../scenarios.ts";
+import type { Case } from "../run/case.ts";
 import { loadPlan, type Tell } from "../run/measure.ts";
 import type { Measurement } from "../run/run-file.ts";
 import { ChatClient, type Frame } from "./chat-client.ts";

@@ -16,7 +16,7 @@ import {
   setMeta,
 } from "../../src/broker/embedded/schema.ts";
 import { FILES } from "../../src/data/folder.ts";
-import type { Case } from "../scenarios.ts";
+import type { Case } from "../run/case.ts";
 
 const ROOMS_PER_TRANSACTION = 10;
 const DAY_MS = 86_400_000;

@@ -6,6 +6,8 @@ export interface Faults {
   double: number;
   /** Held back and sent after the next one. */
   reorder: number;
+  /** The connection of this name is closed after ten deliveries. */
+  hang_up_on?: string;
 }
 
 export const NO_FAULTS: Faults = { lose: 0, double: 0, reorder: 0 };
@@ -31,6 +33,7 @@ export function chatWithFaults(faults: Faults) {
   const deliver = (ws: Bun.ServerWebSocket<Seat>, message: object): void => {
     const seat = ws.data;
     seat.count++;
+    if (seat.count > 10 && seat.name === faults.hang_up_on) ws.terminate();
     if (hits(seat, faults.lose)) return;
     if (hits(seat, faults.reorder)) {
       seat.held = message;

@@ -3,6 +3,9 @@ import { runLoad } from "../../bench/load/coordinator.ts";
 import { parseOptions } from "../../bench/load/options.ts";
 import { chatWithFaults, type Faults, NO_FAULTS } from "./chat-with-faults.ts";
 
+/** Ends what hangs; processes start slowly on a busy machine. */
+const PATIENCE_MS = 60_000;
+
 async function load(faults: Faults, ...options: string[]) {
   using server = chatWithFaults(faults);
   const url = `ws://127.0.0.1:${server.port}/chat`;
@@ -48,6 +51,7 @@ test.concurrent(
     expect(result.groups[0]!.ack_latency.count).toBe(150);
     expect(result.server!.cpu_seconds).toBeGreaterThanOrEqual(0);
   },
+  PATIENCE_MS,
 );
 
 test.concurrent(
@@ -58,39 +62,98 @@ test.concurrent(
     expect(result.total.sent).toBeGreaterThan(180);
     expect(result.total.delivered).toBe(result.total.sent * 4);
   },
+  PATIENCE_MS,
 );
 
-test.concurrent("sees lost deliveries", async () => {
-  const result = await load({ ...NO_FAULTS, lose: 10 });
-  // Each of the 12 members should get 60.
-  expect(result.total).toMatchObject({
-    lost: 72,
-    doubled: 0,
-    reordered: 0,
-    delivered: 648,
-  });
-  expect(result.failures).toEqual(["72 deliveries lost"]);
-});
+test.concurrent(
+  "sees lost deliveries",
+  async () => {
+    const result = await load({ ...NO_FAULTS, lose: 10 });
+    // Each of the 12 members should get 60.
+    expect(result.total).toMatchObject({
+      lost: 72,
+      doubled: 0,
+      reordered: 0,
+      delivered: 648,
+    });
+    expect(result.failures).toEqual(["72 deliveries lost"]);
+  },
+  PATIENCE_MS,
+);
 
-test.concurrent("sees doubled deliveries", async () => {
-  const result = await load({ ...NO_FAULTS, double: 10 });
-  expect(result.total).toMatchObject({
-    lost: 0,
-    doubled: 72,
-    reordered: 0,
-    delivered: 720,
-  });
-  expect(result.failures).toEqual(["72 deliveries doubled"]);
-});
+test.concurrent(
+  "sees doubled deliveries",
+  async () => {
+    const result = await load({ ...NO_FAULTS, double: 10 });
+    expect(result.total).toMatchObject({
+      lost: 0,
+      doubled: 72,
+      reordered: 0,
+      delivered: 720,
+    });
+    expect(result.failures).toEqual(["72 deliveries doubled"]);
+  },
+  PATIENCE_MS,
+);
 
-test.concurrent("sees reordered deliveries of one sender", async () => {
-  const result = await load({ ...NO_FAULTS, reorder: 7 }, "--senders", "1");
-  // The 7th, 14th, … 56th of the 60 come after their successors.
-  expect(result.total).toMatchObject({
-    lost: 0,
-    doubled: 0,
-    reordered: 96,
-    delivered: 720,
-  });
-  expect(result.failures).toEqual(["96 deliveries reordered"]);
-});
+test.concurrent(
+  "sees reordered deliveries of one sender",
+  async () => {
+    const result = await load({ ...NO_FAULTS, reorder: 7 }, "--senders", "1");
+    // The 7th, 14th, … 56th of the 60 come after their successors.
+    expect(result.total).toMatchObject({
+      lost: 0,
+      doubled: 0,
+      reordered: 96,
+      delivered: 720,
+    });
+    expect(result.failures).toEqual(["96 deliveries reordered"]);
+  },
+  PATIENCE_MS,
+);
+
+test.concurrent(
+  "members that stop reading are not waited for, and their end is noticed",
+  async () => {
+    const options = ["--connections", "4", "--rooms", "1", "--stalled", "1"];
+    const kept = await load(NO_FAULTS, ...options);
+    expect(kept.failures).toEqual([]);
+    expect(kept).toMatchObject({
+      stalled_ended: 0,
+      total: { expected: 180, delivered: 180 },
+    });
+    // The last member is the stalled one.
+    const closed = await load(
+      { ...NO_FAULTS, hang_up_on: "u000003" },
+      ...options,
+    );
+    expect(closed.failures).toEqual([]);
+    expect(closed).toMatchObject({
+      stalled_ended: 1,
+      ended: {},
+      total: { delivered: 180 },
+    });
+  },
+  PATIENCE_MS,
+);
+
+test.concurrent(
+  "a connection that the server ends is a failure, with what was lost on it",
+  async () => {
+    const { failures, total } = await load(
+      { ...NO_FAULTS, hang_up_on: "u000003" },
+      "--connections",
+      "4",
+      "--rooms",
+      "1",
+      "--senders",
+      "1",
+    );
+    expect(failures).toContain(
+      "1 connections ended: closed without a Close frame (1006)",
+    );
+    expect(total.lost_on_ended).toBeGreaterThan(0);
+    expect(total.lost).toBe(0);
+  },
+  PATIENCE_MS,
+);

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { peerNamed } from "../../bench/peers/list.ts";
 import type { Measurement } from "../../bench/run/run-file.ts";
 import { type RoundsTell, runRounds } from "../../bench/run/rounds.ts";
-import { chooseCases, scenarios } from "../../bench/scenarios.ts";
+import { chooseCases } from "../../bench/run/case.ts";
+import { scenarios } from "../../bench/scenarios.ts";
 import { measured } from "./fixed-run.ts";
 
 const SILENT: RoundsTell = { began() {}, progress() {}, ended() {} };

@@ -5,7 +5,8 @@ import { PEERS } from "../../bench/peers/list.ts";
 import { FIGURES } from "../../bench/run/figures.ts";
 import { loadPlan } from "../../bench/run/measure.ts";
 import { unable } from "../../bench/run/rounds.ts";
-import { chooseCases, scenarios } from "../../bench/scenarios.ts";
+import { chooseCases } from "../../bench/run/case.ts";
+import { scenarios } from "../../bench/scenarios.ts";
 
 const OPEN_FILES = 20_000;
 const all = scenarios(OPEN_FILES);
