@@ -25,7 +25,7 @@ export interface Roomcast {
 
 const DAY_MS = 86_400_000;
 /** From how many events a millisecond on commits are paced: a synced commit is ten times as dear. */
-const BUSY_EVENTS_PER_MS = { normal: 5, full: 0.5 };
+const BUSY_EVENTS_PER_MS = { normal: 3, full: 0.5 };
 
 /**
  * Puts the parts together and starts listening.

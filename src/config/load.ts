@@ -183,9 +183,10 @@ function relate(
   for (const { key, most, allowed } of RELATIONS) {
     const bound = most(config as Config);
     if ((config[key] as number) <= bound) continue;
-    if (given.has(key))
+    // A limit of none that was set is none of its own: the other one holds.
+    if (given.has(key) && config[key] !== Infinity)
       throw new ConfigError(
-        `${flagOf(key)}: "${config[key] === Infinity ? 0 : config[key]}" is not allowed; allowed is ${allowed} (${bound})`,
+        `${flagOf(key)}: "${config[key]}" is not allowed; allowed is ${allowed} (${bound})`,
       );
     config[key] = bound;
   }

@@ -288,7 +288,7 @@ export const OPTIONS = {
     "under load, the time between two commits of the log",
   ),
   moveIntervalMs: number(
-    5000,
+    10000,
     "ms",
     10,
     3_600_000,
@@ -338,7 +338,7 @@ export const OPTIONS = {
     "the same, as the age of the oldest",
   ),
   ringEventsPerRoom: number(
-    256,
+    128,
     "events",
     1,
     65536,

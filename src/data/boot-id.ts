@@ -10,8 +10,9 @@ export function bootId(): string | undefined {
       return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
     if (process.platform === "darwin")
       return (
-        Bun.spawnSync(["sysctl", "-n", "kern.bootsessionuuid"]).stdout.toString().trim() ||
-        undefined
+        Bun.spawnSync(["sysctl", "-n", "kern.bootsessionuuid"])
+          .stdout.toString()
+          .trim() || undefined
       );
   } catch {
     // Not told.

@@ -34,7 +34,10 @@ export class DataFolder {
     try {
       // What people say is nobody else's to read.
       mkdirSync(path, { recursive: true, mode: 0o700 });
-      lock = new Database(join(path, FILES.lock), { create: true, readwrite: true });
+      lock = new Database(join(path, FILES.lock), {
+        create: true,
+        readwrite: true,
+      });
       // The operating system takes this lock back when the process ends, also after kill -9: no stale lock files.
       lock.run("PRAGMA busy_timeout = 0");
       lock.run("BEGIN EXCLUSIVE");

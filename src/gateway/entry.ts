@@ -13,18 +13,20 @@ export interface Origin {
   readonly ref: number | undefined;
 }
 
+type Content = ReceiveMessage | MembersChanged | Typing;
+
 /** Something that goes to a room's members: an event of the log, or a passing note without a position. */
 export class Entry {
   /** The sender in this process; set until all, and the ack, have left. */
   origin: Origin | undefined;
-  readonly #frames: (Frame | null | undefined)[] = [
-    undefined,
-    undefined,
-    undefined,
-  ];
+  #message: Content | undefined;
+  // One field for each codec rather than an array: rings hold many entries, and the garbage collector walks them.
+  #json: Frame | null | undefined;
+  #msgpack: Frame | null | undefined;
+  #text: Frame | null | undefined;
 
   constructor(
-    readonly message: ReceiveMessage | MembersChanged | Typing,
+    message: Content,
     /** The event's seq; 0 for a note. */
     readonly seq: number,
     readonly prev: number,
@@ -34,13 +36,30 @@ export class Entry {
     readonly bytes: number,
     /** `performance.now()` when it was delivered to this process. */
     readonly at: number,
-  ) {}
+  ) {
+    this.#message = message;
+  }
+
+  get message(): Content {
+    return (this.#message ??= JSON.parse(this.#json as string) as Content);
+  }
 
   /** Encoded once per codec, when the first subscriber of that codec needs it. */
   frame(codec: Codec): Frame | null {
-    const known = this.#frames[codec.index];
-    if (known !== undefined) return known;
-    return (this.#frames[codec.index] = codec.encode(this.message));
+    switch (codec.index) {
+      case 0:
+        return (this.#json ??= codec.encode(this.message));
+      case 1:
+        return (this.#msgpack ??= codec.encode(this.message));
+      default:
+        if (this.#text === undefined) this.#text = codec.encode(this.message);
+        return this.#text;
+    }
+  }
+
+  /** Everybody has it: what the JSON frame tells is not kept twice, and the ring takes a third of the memory. */
+  settle(): void {
+    if (this.#json) this.#message = undefined;
   }
 }
 

@@ -125,6 +125,7 @@ export class Fanout {
       const entry = pending.shift()!;
       room.pendingBytes -= entry.bytes;
       if (entry.origin) this.#acknowledge(entry);
+      entry.settle();
     }
   }
 

@@ -156,7 +156,10 @@ export function checkData(data: unknown, maxBytes: number): string {
 
 function checkJsonValue(value: unknown, path: string, depth: number): void {
   const fail = (problem: string): never => {
-    throw new ProtocolError("invalid_field", `${path.slice(0, 80)} ${problem}`);
+    throw new ProtocolError(
+      "invalid_field",
+      `${path.slice(0, 80).toWellFormed()} ${problem}`,
+    );
   };
   switch (typeof value) {
     case "boolean":

@@ -261,10 +261,6 @@ describe("limits that relate", () => {
       '--max-text-bytes: "1001" is not allowed; allowed is at most --max-frame-bytes (1000)',
     ],
     [
-      ["--max-text-bytes=0", "--max-frame-bytes=1000"],
-      '--max-text-bytes: "0" is not allowed; allowed is at most --max-frame-bytes (1000)',
-    ],
-    [
       ["--max-data-bytes=1001", "--max-frame-bytes=1000"],
       '--max-data-bytes: "1001" is not allowed; allowed is at most --max-frame-bytes (1000)',
     ],
@@ -333,4 +329,12 @@ test("--config without a file is an error, not ignored", () => {
   expect(() => parseCommandLine(["--config="])).toThrow(
     "--config needs a value: a TOML file",
   );
+});
+
+test("a limit of none ends at the limit that it may not exceed", () => {
+  const config = loadConfig(
+    parseCommandLine(["--max-text-bytes=0", "--max-frame-bytes=1000"]),
+    {},
+  );
+  expect(config.maxTextBytes).toBe(1000);
 });

@@ -112,3 +112,14 @@ test("counts among an address's connections", async () => {
   expect(await refusal(port, { path: "/chat" })).toMatchObject({ status: 503 });
   await first.received(1);
 });
+
+test("ends with 1012 when the server shuts down", async () => {
+  await using leaving = new InProcessServer();
+  using raw = await RawSocket.connect(leaving.roomcast.server.port!, {
+    path: "/echo",
+  });
+  await raw.received(1);
+  await leaving.stop();
+  await raw.ended;
+  expect(raw.closeCode).toBe(1012);
+});

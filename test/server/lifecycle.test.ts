@@ -33,6 +33,9 @@ async function run(
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
+      // A server that starts although it should not.
+      timeout: 20_000,
+      killSignal: "SIGKILL",
     },
   );
   const [said, complaint, code] = await Promise.all([
@@ -185,7 +188,7 @@ test("a second signal ends it at once, with 1", async () => {
   expect(await server.signal("SIGTERM")).toBe(1);
 });
 
-describe("a start that cannot succeed", () => {
+describe.concurrent("a start that cannot succeed", () => {
   test("because another server has the folder says so, and leaves that one alone", async () => {
     using folder = new TempFolder();
     await using server = await start(folder.path);
@@ -355,7 +358,7 @@ test("a schema of an older version is brought up to date", async () => {
   db.close();
 });
 
-describe("options", () => {
+describe.concurrent("options", () => {
   test("--help lists every one, and starts nothing", async () => {
     const { code, said, complaint } = await run("server", ["--help"]);
     expect({ code, complaint }).toEqual({ code: 0, complaint: "" });
@@ -507,7 +510,7 @@ test("the data folder and what is in it is nobody else's to read", async () => {
     expect(statSync(join(data, file)).mode & 0o777).toBe(0o600);
 });
 
-describe("after kill -9", () => {
+describe.concurrent("after kill -9", () => {
   test("epoch, positions, keys, sessions and names go on", async () => {
     using folder = new TempFolder();
     await using server = await start(folder.path, ...FAST);
@@ -612,7 +615,7 @@ test("automatic names go on after a clean end, without a hole", async () => {
   expect(names).toEqual(range(0, 5).map((n) => `user${n}`));
 });
 
-describe("a backup", () => {
+describe.concurrent("a backup", () => {
   test("taken while the server runs holds everything acknowledged before, under a new epoch", async () => {
     using folder = new TempFolder();
     const data = join(folder.path, "data");
@@ -730,7 +733,7 @@ describe("a backup", () => {
   });
 });
 
-describe("retention", () => {
+describe.concurrent("retention", () => {
   const DAY_MS = 86_400_000;
 
   /** Twenty events in `r`, one in `other`; then a clean end. @returns the epoch */

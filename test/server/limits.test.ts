@@ -277,6 +277,8 @@ describe("a slow consumer", () => {
     const before = connections.size;
     let sent = 0;
     while (connections.size === before) {
+      // 80 MB: more than the buffers of any system between the two.
+      if (sent > 20_000) throw new Error("nobody was closed");
       await Promise.all(range(1, 50).map(() => bob.say("r", LARGE)));
       sent += 50;
     }
@@ -339,8 +341,11 @@ describe("a slow consumer", () => {
       "0",
       "--max-buffered-bytes",
       "1048576",
+      // How often it is looked after follows from this one.
       "--ping-interval-ms",
       "100",
+      "--ping-timeout-ms",
+      "3600000",
       "--max-messages-per-second",
       "0",
     );
@@ -406,6 +411,21 @@ describe("a peer that gives no sign of life", () => {
     expect([...server.roomcast.gateway.connections].map((c) => c.user)).toEqual(
       [bob.user],
     );
+  });
+
+  test("is found on /echo too", async () => {
+    await using server = new InProcessServer(
+      "--ping-interval-ms",
+      "100",
+      "--ping-timeout-ms",
+      "100",
+    );
+    using half = await RawSocket.connect(portOf(server), { path: "/echo" });
+    await half.ended;
+    expect(half.frames.map((frame) => frame.opcode)).toEqual([
+      OPCODE.text,
+      OPCODE.ping,
+    ]);
   });
 
   test("stays as long as it sends anything", async () => {
@@ -564,4 +584,75 @@ describe("rooms without members", () => {
       });
     expect(rooms(server)).toBe(1);
   });
+});
+
+describe.each(["sqlite", "memory"])(
+  "retention, with history in %s",
+  (history) => {
+    test("holds for events that are still in memory too", async () => {
+      await using server = new InProcessServer(
+        "--retention-events-per-room",
+        "5",
+        "--history",
+        history,
+      );
+      using bob = await Client.connect(server.url);
+      const { epoch } = await bob.join("r");
+      await say(bob, "r", 20);
+      for (const extra of [{}, { limit: 10 }, { after: 0 }, { after: 12 }]) {
+        const page = await bob.request({
+          action: "get_history",
+          room: "r",
+          ...extra,
+        });
+        expect([seqs(page.messages), page.more]).toEqual([
+          range(16, 20),
+          false,
+        ]);
+      }
+      const gone = await bob.request({
+        action: "get_history",
+        room: "r",
+        before: 16,
+      });
+      expect([gone.messages, gone.more]).toEqual([[], false]);
+      expect(await bob.join("r", { since: { epoch, seq: 14 } })).toMatchObject({
+        recovered: false,
+        seq: 20,
+      });
+      const back = await bob.join("r", { since: { epoch, seq: 15 } });
+      expect(back.recovered).toBe(true);
+      expect(seqs(back.messages)).toEqual(range(16, 20));
+    });
+  },
+);
+
+test("memory mode forgets the oldest events above --memory-history-bytes, and says so", async () => {
+  await using server = new InProcessServer(
+    "--history",
+    "memory",
+    "--memory-history-bytes",
+    "1048576",
+    "--ring-events-per-room",
+    "10",
+    "--max-messages-per-second",
+    "0",
+  );
+  using bob = await Client.connect(server.url);
+  const { epoch } = await bob.join("r");
+  for (let i = 0; i < 10; i++)
+    await Promise.all(range(1, 50).map(() => bob.say("r", "x".repeat(4000))));
+  const page = await bob.request({
+    action: "get_history",
+    room: "r",
+    after: 0,
+  });
+  const first = page.messages[0].seq;
+  expect(first).toBeWithin(200, 400);
+  expect(
+    await bob.join("r", { since: { epoch, seq: first - 2 } }),
+  ).toMatchObject({ recovered: false, seq: 500 });
+  expect(
+    await bob.join("r", { since: { epoch, seq: first - 1 } }),
+  ).toMatchObject({ recovered: true });
 });

@@ -215,8 +215,9 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
 
   #schedule(): void {
     const wait = this.#pacer.wait(performance.now());
+    // A microtask, while it is quiet: a turn of the event loop more costs as much as the commit itself.
     if (wait > 0) setTimeout(this.#commit, wait);
-    else setImmediate(this.#commit);
+    else queueMicrotask(this.#commit);
   }
 
   readonly #commit = (): void => {

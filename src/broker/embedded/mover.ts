@@ -37,8 +37,9 @@ export type FromMover =
   | { readonly type: "closed" };
 
 /** One transaction's rows: large enough that a room's rows fill pages, small enough that the log's WAL is not held long. */
-const ROWS_PER_MOVE = 50_000;
+const ROWS_PER_MOVE = 200_000;
 const EVENTS_PER_PRUNE = 2_000;
+const ROOMS_PER_PRUNE = 100;
 const CHECKPOINT_WAL_BYTES = 32 * 1024 * 1024;
 
 class Mover {
@@ -123,38 +124,29 @@ class Mover {
     if (now - this.#retainedAt < this.options.moveIntervalMs) return false;
     let budget = EVENTS_PER_PRUNE;
     const cutoff = now - retentionMs;
+    const byAge = retentionMs !== Infinity;
+    const byCount = most !== Infinity;
     const rooms = this.#history
-      .query(
-        retentionMs === Infinity
-          ? `SELECT id, head, first FROM rooms WHERE head - first >= ?2 LIMIT 100`
-          : most === Infinity
-            ? `SELECT id, head, first FROM rooms WHERE first_ts < ?1 LIMIT 100`
-            : `SELECT id, head, first FROM rooms WHERE first_ts < ?1 OR head - first >= ?2 LIMIT 100`,
+      .query<{ id: number; head: number; first: number }, number[]>(
+        `SELECT id, head, first FROM rooms WHERE ${[
+          byAge ? "first_ts < ?" : [],
+          byCount ? "head - first >= ?" : [],
+        ]
+          .flat()
+          .join(" OR ")} LIMIT ${ROOMS_PER_PRUNE}`,
       )
-      .all(
-        retentionMs === Infinity ? 0 : cutoff,
-        most === Infinity ? 0 : most,
-      ) as {
-      id: number;
-      head: number;
-      first: number;
-    }[];
+      .all(...(byAge ? [cutoff] : []), ...(byCount ? [most] : []));
     this.#history
       .transaction(() => {
         for (const room of rooms) {
           if (budget <= 0) break;
           const upto = Math.min(room.first + budget - 1, room.head);
-          const byCount = most === Infinity ? -1 : room.head - most;
+          const overCount = byCount ? room.head - most : -1;
           const removed = this.#history
             .query(
               "DELETE FROM events WHERE room = ?1 AND seq <= ?2 AND (seq <= ?3 OR ts < ?4)",
             )
-            .run(
-              room.id,
-              upto,
-              byCount,
-              retentionMs === Infinity ? -1 : cutoff,
-            );
+            .run(room.id, upto, overCount, byAge ? cutoff : -1);
           budget -= Math.max(1, removed.changes);
           this.#history
             .query(
@@ -166,8 +158,8 @@ class Mover {
             .run(room.id);
         }
       })
-      .immediate();
-    const more = rooms.length === 100 || budget <= 0;
+      .deferred();
+    const more = rooms.length === ROOMS_PER_PRUNE || budget <= 0;
     if (!more) this.#retainedAt = now;
     return more;
   }

@@ -36,7 +36,7 @@ export interface CommitGate {
 
 const SECOND_MS = 1000;
 /** A move of few rows rewrites many pages: wait for this many rows, or for the interval. */
-const MOVE_ROWS = 50_000;
+const MOVE_ROWS = 200_000;
 const READ_CHUNK = 64;
 
 /**
