@@ -36,7 +36,15 @@ export class Fanout {
     entry.origin = origin;
     room.head = event.seq;
     room.ring.push(entry);
-    this.push(room, entry);
+    const slice = room.onlySmallSlice;
+    if (!slice) {
+      this.push(room, entry);
+      return;
+    }
+    // Nothing waits and there are few members: the queue would only cost.
+    this.#giveEntry(room, slice, entry);
+    if (entry.origin) this.#acknowledge(entry);
+    entry.settle();
   }
 
   /** Queues an entry for all members. */
@@ -92,29 +100,28 @@ export class Fanout {
   /** Publishes to a slice everything it has not been given. */
   #give(room: Room, slice: Slice): void {
     const { pending } = room;
-    for (let i = slice.cursor; i < pending.end; i++) {
-      const entry = pending.at(i);
-      const sender = entry.origin?.connection;
-      const membership = sender?.memberships.get(room.name);
-      const here = membership?.slice === slice;
-      // A note (seq 0) never goes back to who caused it.
-      for (const codec of CODECS) {
-        if (slice.counts[codec.index] === 0) continue;
-        const frame = entry.frame(codec);
-        if (frame === null) continue;
-        const topic = slice.topics[codec.index]!;
-        if (
-          here &&
-          sender!.codec === codec &&
-          (entry.seq === 0 || !membership!.echo)
-        )
-          sender!.socket.publish(topic, frame, false);
-        else this.publish(topic, frame, false);
-      }
-      if (entry.seq > 0) slice.position = entry.seq;
-      if (here) this.#acknowledge(entry);
-    }
+    for (let i = slice.cursor; i < pending.end; i++)
+      this.#giveEntry(room, slice, pending.at(i));
     slice.cursor = pending.end;
+  }
+
+  #giveEntry(room: Room, slice: Slice, entry: Entry): void {
+    const sender = entry.origin?.connection;
+    const membership = sender?.memberships.get(room.name);
+    const here = membership?.slice === slice;
+    // A note (seq 0) never goes back to who caused it.
+    const hidden = here && (entry.seq === 0 || !membership!.echo);
+    for (const codec of CODECS) {
+      if (slice.counts[codec.index] === 0) continue;
+      const frame = entry.frame(codec);
+      if (frame === null) continue;
+      const topic = slice.topics[codec.index]!;
+      if (hidden && sender!.codec === codec)
+        sender!.socket.publish(topic, frame, false);
+      else this.publish(topic, frame, false);
+    }
+    if (entry.seq > 0) slice.position = entry.seq;
+    if (here) this.#acknowledge(entry);
   }
 
   /** Removes entries that every slice has been given. An ack whose sender is in no slice leaves now. */

@@ -15,6 +15,9 @@ export interface Membership {
   readonly echo: boolean;
 }
 
+/** As many as are served without a thought for fairness: some 100 µs. */
+const FEW_MEMBERS = 16;
+
 /** What this process knows of a room while somebody needs it. */
 export class Room {
   readonly slices: Slices;
@@ -52,6 +55,13 @@ export class Room {
     return (
       this.holds === 0 && this.publishing === 0 && this.pending.length === 0
     );
+  }
+
+  /** The slice of a room that has one with few members, and nothing waiting for it. */
+  get onlySmallSlice(): Slice | undefined {
+    if (this.slices.length !== 1 || this.pending.length > 0) return undefined;
+    const slice = this.slices.all[0]!;
+    return slice.members <= FEW_MEMBERS ? slice : undefined;
   }
 
   /**
