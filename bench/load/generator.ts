@@ -257,7 +257,9 @@ export class Generator implements MemberHost {
   }
 
   async #until(time_us: number): Promise<void> {
-    await Bun.sleep(Math.max(0, (time_us - this.#clock.now()) / 1000));
+    const wait_us = time_us - this.#clock.now();
+    // Whole milliseconds: a fraction is cut off, and the wait would end too early.
+    await Bun.sleep(Math.max(0, Math.ceil(wait_us / 1000)));
   }
 
   #arrived(): number {

@@ -24,8 +24,8 @@ export class GroupTraffic {
   readonly group: Group;
   readonly #moment: Moment;
   readonly #closed_loop: number;
-  #deliveries: SequenceTally;
-  #acks: SequenceTally;
+  readonly #deliveries = new SequenceTally(0);
+  readonly #acks: SequenceTally;
   #in_window = 0;
   #misdelivered = 0;
   #acks_doubled = 0;
@@ -40,24 +40,21 @@ export class GroupTraffic {
     this.group = group;
     this.#moment = moment;
     this.#closed_loop = plan.closed_loop;
-    this.#deliveries = new SequenceTally(0);
     this.#acks = new SequenceTally(group.rooms * group.senders);
     this.#local_receivers = new Int32Array(group.rooms);
     this.#stream_delivered = new Int32Array(group.rooms * group.senders);
   }
 
+  /** From here on the member may receive: other processes start when they wake, perhaps before this one does. */
   add(member: Member): void {
-    member.slot = this.members.length * this.group.senders;
+    member.slot = this.#deliveries.addSlots(this.group.senders);
     this.members.push(member);
     if (!member.stalled) this.#local_receivers[member.room]!++;
   }
 
-  /** To be called once all members are added and before anything is sent. */
+  /** Begins to send; to be called once all members are added. */
   start(): void {
     const { start_us, end_us } = this.#moment;
-    this.#deliveries = new SequenceTally(
-      this.members.length * this.group.senders,
-    );
     if (this.#closed_loop === 0)
       this.schedule = new Schedule(
         this.group,

@@ -9,13 +9,28 @@ const MAX_REMEMBERED = 1_000_000;
 export class SequenceTally {
   reordered = 0;
   doubled = 0;
+  /** May have room for more slots than there are. */
   #next: Int32Array;
+  #slots: number;
   #missing = new Map<number, Set<number>>();
   #remembered = 0;
   #forgotten = 0;
 
   constructor(slots: number) {
     this.#next = new Int32Array(slots);
+    this.#slots = slots;
+  }
+
+  /** Adds slots behind those there are, whose counts stay; gives the first new one. */
+  addSlots(count: number): number {
+    const first = this.#slots;
+    this.#slots += count;
+    if (this.#slots > this.#next.length) {
+      const larger = new Int32Array(Math.max(this.#slots, 2 * first));
+      larger.set(this.#next);
+      this.#next = larger;
+    }
+    return first;
   }
 
   /** Takes one arrival; true if it is the first of its number in its slot. */

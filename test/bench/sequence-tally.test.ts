@@ -63,3 +63,20 @@ test("a gap beyond memory is counted all the same", () => {
   tally.take(0, 3_000_000);
   expect(tally.lost(0, 3_000_001) + tally.lostElsewhere).toBe(3_000_000);
 });
+
+test("added slots leave the counts of the others alone", () => {
+  const tally = new SequenceTally(0);
+  const first = tally.addSlots(2);
+  expect(first).toBe(0);
+  tally.take(1, 0);
+  tally.take(1, 2);
+  for (let slot = 2; slot < 50; slot += 3) {
+    expect(tally.addSlots(3)).toBe(slot);
+    expect(tally.take(slot + 2, 0)).toBe(true);
+    expect(tally.lost(slot + 2, 1)).toBe(0);
+    expect(tally.lost(slot + 1, 1)).toBe(1);
+  }
+  expect(tally.take(1, 0)).toBe(false);
+  expect(tally).toMatchObject({ doubled: 1, reordered: 0 });
+  expect(tally.lost(1, 3)).toBe(1);
+});
