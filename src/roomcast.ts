@@ -97,7 +97,7 @@ export function startRoomcast(config: Config): Roomcast {
     await drainPeers(gateway.peers, {
       // The rest is for the store to finish.
       timeoutMs: config.drainTimeoutMs * 0.7,
-      graceMs: config.drainGraceMs,
+      graceMs: Math.min(config.drainGraceMs, config.drainTimeoutMs / 2),
     });
     clearInterval(housekeeping);
     await broker.flush();

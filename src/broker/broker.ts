@@ -63,6 +63,8 @@ export interface RoomEvent {
   readonly ts: number;
   readonly id: string | undefined;
   readonly data: Data | undefined;
+  /** Length of `data` as JSON; 0 where there is none. */
+  readonly dataBytes: number;
 }
 
 export interface Published {

@@ -1,7 +1,8 @@
 import { BrokerError } from "../broker/broker.ts";
 import { ProtocolError } from "../protocol/errors.ts";
+import type { ClientMessage } from "../protocol/messages.ts";
 import { checkShape } from "../protocol/validate.ts";
-import { runCommand } from "./commands.ts";
+import { rateLimited, runCommand } from "./commands.ts";
 import type { Connection, Socket, SocketHandler } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 
@@ -61,16 +62,23 @@ export class ChatSocket implements SocketHandler {
     try {
       requests = this.connection.decoder.decode(frame);
     } catch (error) {
-      this.#refuse(error, undefined);
+      this.#refuseUnusable(error, undefined);
       return;
     }
     for (const request of requests) this.#run(request);
   }
 
   #run(request: unknown): void {
+    let message: ClientMessage;
+    try {
+      message = checkShape(request);
+    } catch (error) {
+      this.#refuseUnusable(error, request);
+      return;
+    }
     let outcome: void | Promise<void>;
     try {
-      outcome = runCommand(this.gateway, this.connection, checkShape(request));
+      outcome = runCommand(this.gateway, this.connection, message);
     } catch (error) {
       this.#refuse(error, request);
       return;
@@ -97,6 +105,23 @@ export class ChatSocket implements SocketHandler {
       socket.resume();
   };
 
+  /** What never became a request costs as much as one: the answer is work too. */
+  #refuseUnusable(error: unknown, request: unknown): void {
+    const { connection } = this;
+    const now = performance.now();
+    if (
+      error instanceof ProtocolError &&
+      error.code === "bad_frame" &&
+      connection.badFrame(now)
+    ) {
+      this.#refuse(error, request);
+      connection.terminate(4000, "too many bad frames");
+      return;
+    }
+    const wait = connection.requests(now).take(now);
+    this.#refuse(wait > 0 ? rateLimited("request", wait) : error, request);
+  }
+
   /** Expected failures become an error frame; anything else is a mistake of ours, and costs this connection only. */
   #refuse(error: unknown, request: unknown): void {
     const { connection } = this;
@@ -113,8 +138,6 @@ export class ChatSocket implements SocketHandler {
       retry_after_ms: error.retryAfterMs,
     });
     const now = performance.now();
-    if (error.code === "bad_frame" && connection.badFrame(now))
-      connection.terminate(4000, "too many bad frames");
     if (error.code === "rate_limited" && connection.limitedFrame(now))
       connection.terminate(4001, "too many rate-limited frames");
   }

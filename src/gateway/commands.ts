@@ -83,12 +83,18 @@ function spend(connection: Connection, cost: "message" | "request"): void {
   const bucket =
     cost === "message" ? connection.messages(now) : connection.requests(now);
   const wait = bucket.take(now);
-  if (wait > 0)
-    throw new ProtocolError(
-      "rate_limited",
-      `too many ${cost}s; try again in ${wait} ms`,
-      wait,
-    );
+  if (wait > 0) throw rateLimited(cost, wait);
+}
+
+export function rateLimited(
+  cost: "message" | "request",
+  wait: number,
+): ProtocolError {
+  return new ProtocolError(
+    "rate_limited",
+    `too many ${cost}s; try again in ${wait} ms`,
+    wait,
+  );
 }
 
 function sendMessage(
@@ -177,12 +183,13 @@ function leaveRoom(
   message: ClientMessage<"leave_room">,
   membership: Membership,
 ): void {
-  gateway.leave(connection, membership);
+  // The answer first: it takes along the events that were published before.
   connection.send({
     action: "room_left",
     ref: message.ref,
     room: message.room,
   });
+  gateway.leave(connection, membership);
 }
 
 function getMembers(
@@ -200,6 +207,8 @@ function getMembers(
   });
 }
 
+const MAX_PENDING_FOR_NOTES = 50;
+
 function typing(
   gateway: Gateway,
   connection: Connection,
@@ -208,6 +217,8 @@ function typing(
 ): void {
   // In a large room it would cost thousands of deliveries for a word nobody can read.
   if (room.presence.count > gateway.config.presenceDetailUsers) return;
+  // A note is not worth a message: with much waiting, it is left out.
+  if (room.pending.length >= MAX_PENDING_FOR_NOTES) return;
   const entry = noteEntry(
     {
       action: "typing",

@@ -113,7 +113,7 @@ export class Ring {
     let low = entries.start;
     let high = entries.end;
     while (low < high) {
-      const middle = (low + high) >>> 1;
+      const middle = Math.floor((low + high) / 2);
       if (entries.at(middle).seq <= seq) low = middle + 1;
       else high = middle;
     }

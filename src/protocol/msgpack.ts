@@ -63,3 +63,6 @@ function arrayHeader(length: number): Uint8Array {
   if (length < 65536) return Uint8Array.of(0xdc, length >> 8, length & 0xff);
   throw new RangeError(`a reply cannot hold ${length} events`);
 }
+
+/** Decodes a frame of our own. */
+export const unpack = (frame: Uint8Array): unknown => unpacker.decode(frame);

@@ -16,6 +16,7 @@ const event: RoomEvent = {
   ts: 1000,
   id: "a1",
   data: { a: 1 },
+  dataBytes: 7,
 };
 
 test("an event is told without prev where that is the seq before, with it otherwise", () => {

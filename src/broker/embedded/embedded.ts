@@ -72,6 +72,7 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
   readonly #inFlight = new Map<number, Waiting<Origin>>();
   #flushes: (() => void)[] = [];
   #held = false;
+  #lastTs = 0;
 
   constructor(
     private readonly store: Store,
@@ -225,7 +226,8 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     const batch = this.#waiting;
     this.#waiting = [];
     this.#inFlight.clear();
-    const ts = Date.now();
+    // Retention relies on it: a clock that was set back must not make a later event the older one.
+    const ts = (this.#lastTs = Math.max(this.#lastTs, Date.now()));
     const events = batch.map(({ room, draft, keyHash }): NewEvent => {
       const prev = room.head++;
       return {
@@ -238,6 +240,7 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
         ts,
         id: draft.id,
         data: draft.data,
+        dataBytes: draft.dataJson?.length ?? 0,
         dataJson: draft.dataJson,
         keyHash,
       };

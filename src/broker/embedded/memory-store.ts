@@ -1,4 +1,5 @@
 import { Deque } from "../../collections/deque.ts";
+import type { Data } from "../../protocol/messages.ts";
 import type { Page, Range } from "../broker.ts";
 import { DedupeKeys } from "./dedupe.ts";
 import { newEpoch } from "./log.ts";
@@ -15,6 +16,8 @@ export interface MemoryStoreOptions {
 
 /** What an event takes beside its strings, about. */
 const EVENT_BYTES = 400;
+/** A place in the log whose event is gone. It counts, or places would pile up behind one old event. */
+const NOTHING_BYTES = 16;
 /** Rooms whose head is remembered, whether or not they still hold events. */
 const MAX_ROOMS = 1_000_000;
 
@@ -50,7 +53,10 @@ export class MemoryStore implements Store {
   }
 
   append(batch: readonly NewEvent[]): void {
-    for (const event of batch) {
+    for (const given of batch) {
+      // As text: an object of many small values takes many times its JSON.
+      const event =
+        given.data === undefined ? given : { ...given, data: undefined };
       let room = this.#rooms.get(event.room);
       if (!room) {
         if (this.#rooms.size >= MAX_ROOMS) this.#forgetRoom();
@@ -120,7 +126,11 @@ export class MemoryStore implements Store {
       }
       const { event } = events.at(events.start + seq - firstSeq);
       bytes += event.text.length + (event.dataJson?.length ?? 0);
-      found.push(event);
+      found.push(
+        event.dataJson === undefined
+          ? event
+          : { ...event, data: JSON.parse(event.dataJson) as Data },
+      );
     }
     if (step === -1) found.reverse();
     return { events: found, more };
@@ -141,7 +151,10 @@ export class MemoryStore implements Store {
       const row = this.#log.start;
       this.#log.shift();
       if (this.#keys.oldestRow <= row) this.#keys.dropOldest();
-      if (!event) continue;
+      if (!event) {
+        this.#bytes -= NOTHING_BYTES;
+        continue;
+      }
       this.#rooms.get(event.room)?.events.shift();
       this.#bytes -= size(event);
     }
@@ -154,7 +167,7 @@ export class MemoryStore implements Store {
 
   #trimRoom(events: Deque<Stored>): void {
     const { event, row } = events.shift()!;
-    this.#bytes -= size(event);
+    this.#bytes += NOTHING_BYTES - size(event);
     this.#log.set(row, null);
   }
 

@@ -3,8 +3,8 @@
  * and removes what retention says. It shares nothing with the sockets' thread but the files.
  */
 import { Database } from "bun:sqlite";
-import { statSync } from "node:fs";
 import { setMeta, getMeta } from "./schema.ts";
+import { LONG_WAL_BYTES, walBytes } from "./wal.ts";
 
 declare const self: Worker;
 
@@ -21,6 +21,8 @@ export type ToMover =
   | { readonly type: "open"; readonly options: MoverOptions }
   /** Copy rows up to `upto`. */
   | { readonly type: "move"; readonly upto: number }
+  /** The log's WAL is long: see to it without waiting for the next move. */
+  | { readonly type: "checkpoint" }
   /** The log has no open transaction and gets none until `release`. */
   | { readonly type: "held" }
   | { readonly type: "close"; readonly upto: number };
@@ -40,7 +42,6 @@ export type FromMover =
 const ROWS_PER_MOVE = 200_000;
 const EVENTS_PER_PRUNE = 2_000;
 const ROOMS_PER_PRUNE = 100;
-const CHECKPOINT_WAL_BYTES = 32 * 1024 * 1024;
 
 class Mover {
   readonly #history: Database;
@@ -91,8 +92,7 @@ class Mover {
         .deferred(this.#moved, next);
       this.#moved = next;
       post({ type: "moved", upto: next });
-      if (walBytes(this.options.historyFile) > CHECKPOINT_WAL_BYTES)
-        this.checkpointHistory();
+      this.checkpointLongHistory();
     }
   }
 
@@ -106,15 +106,23 @@ class Mover {
     post({ type: "synced", upto: moved });
   }
 
-  /** @returns whether the log's WAL is still so long that only a moment without a writer helps */
-  checkpointLog(): boolean {
-    if (walBytes(this.options.logFile) < CHECKPOINT_WAL_BYTES) return false;
-    const { log, checkpointed } = checkpoint(this.#log, "main");
-    return checkpointed < log;
+  checkpointLongHistory(): void {
+    if (walBytes(this.options.historyFile) < LONG_WAL_BYTES) return;
+    checkpoint(this.#history, "main");
   }
 
-  checkpointHeldLog(): void {
+  /** @returns whether the log's WAL is so long that it needs a moment without a writer */
+  checkpointLog(): boolean {
+    if (walBytes(this.options.logFile) < LONG_WAL_BYTES) return false;
+    // Almost everything is copied and synced while the writer goes on; the second time what came meanwhile.
     checkpoint(this.#log, "main");
+    checkpoint(this.#log, "main");
+    return true;
+  }
+
+  /** Without a writer the rest is copied too, and the file is cut: the next event starts it anew. */
+  checkpointHeldLog(): void {
+    this.#log.query("PRAGMA main.wal_checkpoint(TRUNCATE)").get();
   }
 
   /** @returns whether there is more to remove */
@@ -182,10 +190,6 @@ function checkpoint(
   };
 }
 
-function walBytes(file: string): number {
-  return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-}
-
 function post(message: FromMover): void {
   self.postMessage(message);
 }
@@ -202,7 +206,12 @@ async function run(): Promise<void> {
   running = true;
   try {
     mover.move(upto);
-    while (mover.retain(Date.now())) await Bun.sleep(1);
+    while (mover.retain(Date.now()) && !closing) {
+      mover.checkpointLongHistory();
+      mover.move(upto);
+      // Lets messages in: there may be more to move, or it is time to close.
+      await Bun.sleep(1);
+    }
     mover.checkpointHistory();
     if (!closing) {
       if (mover.checkpointLog()) {
@@ -253,6 +262,9 @@ self.onmessage = (event: MessageEvent<ToMover>) => {
       return;
     case "move":
       upto = message.upto;
+      void run();
+      return;
+    case "checkpoint":
       void run();
   }
 };

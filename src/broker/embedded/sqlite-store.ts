@@ -13,6 +13,7 @@ import {
   type StoredKey,
 } from "./store.ts";
 import { Tail } from "./tail.ts";
+import { LONG_WAL_BYTES, walBytes } from "./wal.ts";
 
 export interface SqliteStoreOptions {
   readonly logFile: string;
@@ -50,7 +51,12 @@ export class SqliteStore implements Store {
   readonly #keys: DedupeKeys;
   /** When which row was written, a pair per second: tells which keys are older than the window. */
   readonly #times = new Deque<{ ts: number; row: number }>();
-  readonly #mover: Worker;
+  #mover: Worker;
+  /** The mover was promised that nothing writes to the log. */
+  #held = false;
+  #closing = false;
+  /** The mover is gone, and none has taken its place yet. */
+  #ended = false;
   readonly #ticker: Timer;
   #gate: CommitGate | undefined;
   #moving = false;
@@ -73,23 +79,7 @@ export class SqliteStore implements Store {
       this.#keys.add(this.#keys.hash(key.room, key.user, key.id), key.n);
       this.#remember(key.ts, key.n);
     }
-    this.#mover = new Worker(new URL("./mover.ts", import.meta.url).href);
-    this.#mover.onmessage = (event: MessageEvent<FromMover>) =>
-      this.#onMover(event.data);
-    this.#mover.onerror = (event) => {
-      this.#moving = false;
-      this.#fail(event.message);
-    };
-    this.#tell({
-      type: "open",
-      options: {
-        logFile: options.logFile,
-        historyFile: options.historyFile,
-        retentionMs: options.retentionMs,
-        retentionEventsPerRoom: options.retentionEventsPerRoom,
-        moveIntervalMs: options.moveIntervalMs,
-      },
-    });
+    this.#mover = this.#startMover();
     this.#ticker = setInterval(
       () => this.#tick(),
       Math.min(SECOND_MS, options.moveIntervalMs),
@@ -128,7 +118,12 @@ export class SqliteStore implements Store {
       if (event.keyHash !== undefined) this.#keys.add(event.keyHash, row);
       row++;
     }
-    if (this.#tail.count >= MOVE_ROWS) this.#move();
+    // Not at once after another move: that one may have failed.
+    if (
+      this.#tail.count >= MOVE_ROWS &&
+      performance.now() - this.#movedAt >= SECOND_MS
+    )
+      this.#move();
   }
 
   find(
@@ -156,10 +151,12 @@ export class SqliteStore implements Store {
 
   async close(): Promise<void> {
     clearInterval(this.#ticker);
-    await new Promise<void>((resolve) => {
-      this.#closed = resolve;
-      this.#tell({ type: "close", upto: this.#log.last });
-    });
+    this.#closing = true;
+    if (!this.#ended)
+      await new Promise<void>((resolve) => {
+        this.#closed = resolve;
+        this.#tell({ type: "close", upto: this.#log.last });
+      });
     this.#mover.terminate();
     this.#history.close();
     this.#log.close();
@@ -282,13 +279,62 @@ export class SqliteStore implements Store {
       const { row } = times.shift()!;
       while (this.#keys.oldestRow < row) this.#keys.dropOldest();
     }
+    if (this.#held) return;
     try {
       this.#log.removeSome(this.#removable());
     } catch (error) {
       this.#fail((error as Error).message);
     }
+    if (!this.#moving && walBytes(this.options.logFile) >= LONG_WAL_BYTES) {
+      this.#moving = true;
+      this.#tell({ type: "checkpoint" });
+    }
     if (performance.now() - this.#movedAt >= this.options.moveIntervalMs)
       this.#move();
+  }
+
+  #startMover(): Worker {
+    const mover = new Worker(new URL("./mover.ts", import.meta.url).href);
+    mover.onmessage = (event: MessageEvent<FromMover>) =>
+      this.#onMover(event.data);
+    mover.onerror = (event) => this.#onMoverEnd(mover, event.message);
+    mover.addEventListener("close", () =>
+      this.#onMoverEnd(mover, "the mover ended"),
+    );
+    const { options } = this;
+    const open: ToMover = {
+      type: "open",
+      options: {
+        logFile: options.logFile,
+        historyFile: options.historyFile,
+        retentionMs: options.retentionMs,
+        retentionEventsPerRoom: options.retentionEventsPerRoom,
+        moveIntervalMs: options.moveIntervalMs,
+      },
+    };
+    mover.postMessage(open);
+    return mover;
+  }
+
+  /** Without a mover the server still takes and delivers events; another one is tried after a second. */
+  #onMoverEnd(mover: Worker, message: string): void {
+    if (mover !== this.#mover || this.#ended) return;
+    this.#ended = true;
+    this.#release();
+    this.#closed?.();
+    if (this.#closing) return;
+    this.#fail(message);
+    setTimeout(() => {
+      if (this.#closing) return;
+      this.#ended = false;
+      this.#moving = false;
+      this.#mover = this.#startMover();
+    }, SECOND_MS);
+  }
+
+  #release(): void {
+    this.#held = false;
+    this.#gate?.resume();
   }
 
   #move(): void {
@@ -310,11 +356,12 @@ export class SqliteStore implements Store {
         this.#synced = message.upto;
         return;
       case "hold":
+        this.#held = true;
         this.#gate?.hold();
         this.#tell({ type: "held" });
         return;
       case "release":
-        this.#gate?.resume();
+        this.#release();
         return;
       case "idle":
         this.#moving = false;
@@ -357,6 +404,7 @@ function toEvent(room: string, row: Omit<LogRow, "room">): RoomEvent {
     text: row.text,
     ts: row.ts,
     id: row.id ?? undefined,
+    dataBytes: row.data?.length ?? 0,
     data: row.data === null ? undefined : (JSON.parse(row.data) as Data),
   };
 }

@@ -1,3 +1,4 @@
+import type { Data } from "../../../src/protocol/messages.ts";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Range } from "../../../src/broker/broker.ts";
@@ -70,8 +71,9 @@ function writer() {
       text: given.text ?? "x",
       ts: given.ts ?? Date.now(),
       id: given.id,
-      data: undefined,
+      data: given.dataJson ? (JSON.parse(given.dataJson) as Data) : undefined,
       dataJson: given.dataJson,
+      dataBytes: given.dataJson?.length ?? 0,
       keyHash: undefined,
     };
   };
