@@ -71,10 +71,7 @@ export class Recall {
       wanted.take === "oldest"
         ? room.ring.range(wanted.after, wanted.upto)
         : room.ring.latest(wanted.upto, wanted.limit);
-    if (
-      entries &&
-      (wanted.take === "oldest" || firstAfter(entries, wanted.after))
-    )
+    if (entries)
       return this.#keep(key, this.#fromRing(entries, codec, wanted), now);
     const range: Range = { ...wanted, bytes: this.maxReplyBytes };
     return this.broker
@@ -144,7 +141,3 @@ export class Recall {
 }
 
 const CACHE_SLOT_BYTES = 512;
-
-function firstAfter(entries: readonly Entry[], after: number): boolean {
-  return entries.length > 0 && entries[0]!.seq > after;
-}

@@ -1,11 +1,7 @@
 import type Type from "typebox";
 import { Compile } from "typebox/compile";
 import { ProtocolError } from "./errors.ts";
-import {
-  CLIENT_MESSAGES,
-  type ClientAction,
-  type ClientMessage,
-} from "./messages.ts";
+import { CLIENT_MESSAGES, type ClientMessage } from "./messages.ts";
 
 /** Nesting of `data` that every format's usual decoders take. */
 export const MAX_DATA_DEPTH = 32;
@@ -62,9 +58,6 @@ function shapeError(shape: Shape, value: unknown): ProtocolError {
     missing ? `${field} is missing` : `${field} ${first.message}`,
   );
 }
-
-export const isClientAction = (action: string): action is ClientAction =>
-  shapes.has(action);
 
 /** Shortens a client's value so that an error stays small, and keeps it printable. */
 export function quote(value: string): string {

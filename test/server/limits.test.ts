@@ -656,3 +656,16 @@ test("memory mode forgets the oldest events above --memory-history-bytes, and sa
     await bob.join("r", { since: { epoch, seq: first - 1 } }),
   ).toMatchObject({ recovered: true });
 });
+
+test("a frame that is no request costs one all the same", async () => {
+  await using server = new InProcessServer("--max-requests-per-second", "10");
+  using client = await Client.connect(server.url);
+  for (let ref = 0; ref < 60; ref++)
+    client.send({ action: "send_message", room: 7, ref });
+  await client.next((m) => m.ref === 59);
+  const codes = client.received
+    .filter((m) => m.action === "error")
+    .map((m) => m.code);
+  expect(new Set(codes)).toEqual(new Set(["invalid_field", "rate_limited"]));
+  expect(codes[0]).toBe("invalid_field");
+});

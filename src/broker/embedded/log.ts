@@ -67,10 +67,6 @@ export class Log {
     return this.#last;
   }
 
-  get removed(): number {
-    return this.#removed;
-  }
-
   /**
    * Appends a batch and removes rows up to `removable`, a bounded number of them, in one transaction.
    * @returns number of the batch's first row
