@@ -1,10 +1,9 @@
 import { SQLiteError } from "bun:sqlite";
 import { Deque } from "../../collections/deque.ts";
-import type { Data } from "../../protocol/messages.ts";
-import type { Page, Range, RoomEvent } from "../broker.ts";
+import type { Page, Range } from "../broker.ts";
 import { DedupeKeys } from "./dedupe.ts";
 import { History } from "./history.ts";
-import { Log, type LogRow } from "./log.ts";
+import { Log } from "./log.ts";
 import type { FromMover, ToMover } from "./mover.ts";
 import {
   StoreError,
@@ -12,6 +11,7 @@ import {
   type Store,
   type StoredKey,
 } from "./store.ts";
+import { RoomReader } from "./room-reader.ts";
 import { Tail } from "./tail.ts";
 import { LONG_WAL_BYTES, walBytes } from "./wal.ts";
 
@@ -38,7 +38,6 @@ export interface CommitGate {
 const SECOND_MS = 1000;
 /** A move of few rows rewrites many pages: wait for this many rows, or for the interval. */
 const MOVE_ROWS = 200_000;
-const READ_CHUNK = 64;
 
 /**
  * Events in two files: a log in arrival order, which this thread appends to, and a history clustered by room, which the
@@ -48,6 +47,7 @@ export class SqliteStore implements Store {
   readonly #history: History;
   readonly #log: Log;
   readonly #tail = new Tail();
+  readonly #reader: RoomReader;
   readonly #keys: DedupeKeys;
   /** When which row was written, a pair per second: tells which keys are older than the window. */
   readonly #times = new Deque<{ ts: number; row: number }>();
@@ -70,6 +70,7 @@ export class SqliteStore implements Store {
     this.#history = new History(options.historyFile);
     const moved = this.#history.moved;
     this.#log = new Log(options.logFile, options.durability, moved);
+    this.#reader = new RoomReader(this.#log, this.#history, this.#tail);
     for (const row of this.#log.rowsAfter(moved))
       this.#tail.add(row.room, row.seq, row.n);
     this.#keys = new DedupeKeys(options.dedupeMaxKeys);
@@ -146,7 +147,12 @@ export class SqliteStore implements Store {
   }
 
   read(room: string, range: Range): Page {
-    return reading(() => this.#read(room, range));
+    const floor = this.head(room) - this.options.retentionEventsPerRoom;
+    const after = Math.max(range.after, floor);
+    const oldestTs = Date.now() - this.options.retentionMs;
+    return reading(() =>
+      this.#reader.page(room, { ...range, after }, oldestTs),
+    );
   }
 
   async close(): Promise<void> {
@@ -160,104 +166,6 @@ export class SqliteStore implements Store {
     this.#mover.terminate();
     this.#history.close();
     this.#log.close();
-  }
-
-  #read(room: string, range: Range): Page {
-    const floor = this.head(room) - this.options.retentionEventsPerRoom;
-    const after = Math.max(range.after, floor);
-    const cutoff = Date.now() - this.options.retentionMs;
-    const events: RoomEvent[] = [];
-    let bytes = 0;
-    let more = false;
-    const oldest = range.take === "oldest";
-    for (const row of this.#rows(room, after, range.upto, cutoff, oldest)) {
-      if (
-        events.length === range.limit ||
-        (events.length > 0 && bytes >= range.bytes)
-      ) {
-        more = true;
-        break;
-      }
-      bytes += row.text.length + (row.data?.length ?? 0);
-      events.push(toEvent(room, row));
-    }
-    if (!oldest) events.reverse();
-    return { events, more };
-  }
-
-  /** Rows of a room in walking order, from history and log as one. */
-  *#rows(
-    room: string,
-    after: number,
-    upto: number,
-    cutoff: number,
-    oldest: boolean,
-  ): Generator<Omit<LogRow, "room">> {
-    const tail = this.#tail.room(room);
-    const split = tail ? tail.first - 1 : upto;
-    if (oldest) {
-      yield* this.#historyRows(
-        room,
-        after,
-        Math.min(upto, split),
-        cutoff,
-        true,
-      );
-      if (tail)
-        yield* this.#tailRows(tail, Math.max(after, split), upto, cutoff, 1);
-    } else {
-      if (tail)
-        yield* this.#tailRows(tail, Math.max(after, split), upto, cutoff, -1);
-      yield* this.#historyRows(
-        room,
-        after,
-        Math.min(upto, split),
-        cutoff,
-        false,
-      );
-    }
-  }
-
-  *#historyRows(
-    name: string,
-    after: number,
-    upto: number,
-    cutoff: number,
-    oldest: boolean,
-  ): Generator<Omit<LogRow, "room">> {
-    const room = after < upto ? this.#history.room(name) : undefined;
-    if (!room) return;
-    const ts = cutoff === -Infinity ? 0 : cutoff;
-    for (;;) {
-      const rows = this.#history.read(
-        room.id,
-        after,
-        upto,
-        ts,
-        oldest ? "oldest" : "latest",
-        READ_CHUNK,
-      );
-      yield* rows;
-      if (rows.length < READ_CHUNK) return;
-      const last = rows[rows.length - 1]!.seq;
-      if (oldest) after = last;
-      else upto = last - 1;
-    }
-  }
-
-  *#tailRows(
-    tail: { first: number; rows: readonly number[] },
-    after: number,
-    upto: number,
-    cutoff: number,
-    step: 1 | -1,
-  ): Generator<LogRow> {
-    const low = after + 1 - tail.first;
-    const high = Math.min(upto - tail.first, tail.rows.length - 1);
-    for (let i = step === 1 ? low : high; i >= low && i <= high; i += step) {
-      const row = this.#log.row(tail.rows[i]!);
-      if (row && row.ts >= cutoff) yield row;
-    }
   }
 
   /** Log rows up to here are in the synced history, and no known key points at them. */
@@ -392,19 +300,4 @@ function reading<T>(read: () => T): T {
       throw new StoreError(`the store cannot be read: ${error.message}`);
     throw error;
   }
-}
-
-function toEvent(room: string, row: Omit<LogRow, "room">): RoomEvent {
-  return {
-    room,
-    seq: row.seq,
-    prev: row.seq - 1,
-    user: row.user,
-    from: row.name,
-    text: row.text,
-    ts: row.ts,
-    id: row.id ?? undefined,
-    dataBytes: row.data?.length ?? 0,
-    data: row.data === null ? undefined : (JSON.parse(row.data) as Data),
-  };
 }
