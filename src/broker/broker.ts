@@ -5,8 +5,8 @@ import type { Data } from "../protocol/messages.ts";
  * (this process, SQLite or memory) and NATS JetStream. Only a broker assigns positions.
  *
  * What every implementation promises (test/broker/contract.ts):
- * - `publish` settles after the event is stored. A published event that was not a duplicate is delivered exactly once to
- *   this process if the room is subscribed, before its promise settles.
+ * - A publish is done after the event is stored. A published event that was not a duplicate is delivered exactly once to
+ *   this process if the room is subscribed, before `done` is called.
  * - `deliver` is called with a room's events in increasing `seq`, each once, only for subscribed rooms, and only for
  *   stored events. After `subscribe` resolved with head h, all events above h come, and none at or below it.
  * - Publishes from one process to one room keep their order.
@@ -17,11 +17,11 @@ export interface Broker<Origin> {
   readonly epoch: string;
 
   /**
-   * Sequences and stores an event.
+   * Sequences and stores an event. A callback and no promise: it is called once per message.
    * @param origin comes back with the event in `deliver`, in this process only
-   * @throws BrokerError (as rejection) overloaded, unavailable, outcome_unknown
+   * @param done called once, perhaps before `publish` returns
    */
-  publish(draft: Draft, origin: Origin): Promise<Published>;
+  publish(draft: Draft, origin: Origin, done: Done<Origin>): void;
 
   /** Starts delivery of a room's events. @returns the seq of its last event; 0 in a room never used */
   subscribe(room: string): Promise<number>;
@@ -73,6 +73,16 @@ export interface Published {
   /** The id was known: nothing was stored, `seq` and `ts` are the first one's. */
   readonly duplicate: boolean;
 }
+
+/**
+ * How a publish ended. Must not throw.
+ * @param outcome a BrokerError is overloaded, unavailable or outcome_unknown
+ */
+export type Done<Origin> = (
+  draft: Draft,
+  origin: Origin,
+  outcome: Published | BrokerError,
+) => void;
 
 /** Called once per event, synchronously one after the other. */
 export type Deliver<Origin> = (

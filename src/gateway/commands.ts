@@ -1,4 +1,4 @@
-import { BrokerError, type Draft, type Published } from "../broker/broker.ts";
+import type { Draft } from "../broker/broker.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { ClientAction, ClientMessage } from "../protocol/messages.ts";
 import {
@@ -11,11 +11,10 @@ import {
 } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import { noteEntry } from "./entry.ts";
-import { acknowledge } from "./fanout.ts";
 import type { Gateway } from "./gateway.ts";
 import { getHistory } from "./history.ts";
 import { joinRoom } from "./join.ts";
-import type { Membership, Room } from "./room.ts";
+import type { Membership } from "./room.ts";
 
 /**
  * What a client may ask for. The shape of the message is checked before, the rate by `cost`, and membership where `run`
@@ -128,54 +127,14 @@ function sendMessage(
   };
   room.publishing++;
   connection.publishing++;
-  const { ref } = message;
-  gateway.broker.publish(draft, { connection, ref }).then(
-    (published) => {
-      settled(gateway, room, connection);
-      if (published.duplicate)
-        acknowledgeRepeat(gateway, room, connection, message, published);
-    },
-    (error: unknown) => {
-      settled(gateway, room, connection);
-      if (!(error instanceof BrokerError)) throw error;
-      connection.send({
-        action: "error",
-        ref,
-        code: error.code,
-        message: error.message,
-        retry_after_ms: error.retryAfterMs,
-      });
-    },
+  gateway.broker.publish(
+    draft,
+    { connection, ref: message.ref },
+    gateway.published,
   );
 }
 
 const OVERLOADED_RETRY_MS = 1000;
-
-function settled(gateway: Gateway, room: Room, connection: Connection): void {
-  room.publishing--;
-  connection.publishing--;
-  gateway.rooms.settle(room);
-}
-
-/** A repeat's ack moves no position, so that it needs to wait for no turn. The first one's ack leaves with its event. */
-function acknowledgeRepeat(
-  gateway: Gateway,
-  room: Room,
-  connection: Connection,
-  { ref, id }: ClientMessage<"send_message">,
-  { seq, ts }: Published,
-): void {
-  acknowledge(connection, {
-    action: "message_sent",
-    ref,
-    room: room.name,
-    id,
-    seq,
-    epoch: gateway.broker.epoch,
-    ts,
-    duplicate: true,
-  });
-}
 
 function leaveRoom(
   gateway: Gateway,

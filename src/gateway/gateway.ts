@@ -1,4 +1,9 @@
-import type { Broker, Deliver } from "../broker/broker.ts";
+import {
+  BrokerError,
+  type Broker,
+  type Deliver,
+  type Done,
+} from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
 import {
   PROTOCOL_VERSION,
@@ -7,7 +12,7 @@ import {
 } from "../protocol/messages.ts";
 import type { Connection, Peer } from "./connection.ts";
 import { noteEntry, type Origin } from "./entry.ts";
-import { Fanout, type Publish } from "./fanout.ts";
+import { acknowledge, Fanout, type Publish } from "./fanout.ts";
 import { Meter } from "./meter.ts";
 import { presenceDelay } from "./presence.ts";
 import { Recall } from "./recall.ts";
@@ -60,6 +65,37 @@ export class Gateway {
   readonly deliver: Deliver<Origin> = (event, origin) => {
     const room = this.rooms.get(event.room);
     if (room) this.fanout.deliver(room, event, origin);
+  };
+
+  /**
+   * What a publish ended with. A new event's ack leaves with the event; a repeat's moves no position, so that it needs
+   * to wait for no turn.
+   */
+  readonly published: Done<Origin> = (draft, { connection, ref }, outcome) => {
+    // It is in memory: a publish under way keeps it there.
+    const room = this.rooms.get(draft.room)!;
+    room.publishing--;
+    connection.publishing--;
+    if (outcome instanceof BrokerError)
+      connection.send({
+        action: "error",
+        ref,
+        code: outcome.code,
+        message: outcome.message,
+        retry_after_ms: outcome.retryAfterMs,
+      });
+    else if (outcome.duplicate)
+      acknowledge(connection, {
+        action: "message_sent",
+        ref,
+        room: draft.room,
+        id: draft.id,
+        seq: outcome.seq,
+        epoch: this.broker.epoch,
+        ts: outcome.ts,
+        duplicate: true,
+      });
+    this.rooms.settle(room);
   };
 
   /** @param session the token that gives a guest the same user back */

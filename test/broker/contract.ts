@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import type { Broker, Draft, RoomEvent } from "../../src/broker/broker.ts";
+import {
+  BrokerError,
+  type Broker,
+  type Draft,
+  type Published,
+  type RoomEvent,
+} from "../../src/broker/broker.ts";
 
 /** A broker under test, and what it delivered. */
 export interface BrokerUnderTest extends AsyncDisposable {
@@ -25,6 +31,20 @@ export function draft(
     dataJson: undefined,
     ...extra,
   };
+}
+
+/** @throws BrokerError (as rejection) */
+export function publish(
+  broker: Broker<string>,
+  what: Draft,
+  origin: string,
+): Promise<Published> {
+  return new Promise((resolve, reject) =>
+    broker.publish(what, origin, (_draft, _origin, outcome) => {
+      if (outcome instanceof BrokerError) reject(outcome);
+      else resolve(outcome);
+    }),
+  );
 }
 
 const ALL = {
@@ -54,7 +74,8 @@ export function brokerContract(
     test("a published event is delivered once, with its origin, before the publish settles", async () => {
       await using under = await open();
       await under.broker.subscribe("a");
-      const published = await under.broker.publish(
+      const published = await publish(
+        under.broker,
         draft("a", "hi", { id: "k", data: { n: 1 }, dataJson: '{"n":1}' }),
         "origin",
       );
@@ -82,8 +103,8 @@ export function brokerContract(
       const texts = Array.from({ length: 200 }, (_, i) => `${i}`);
       await Promise.all(
         texts.flatMap((t) => [
-          under.broker.publish(draft("a", t), ""),
-          under.broker.publish(draft("b", t), ""),
+          publish(under.broker, draft("a", t), ""),
+          publish(under.broker, draft("b", t), ""),
         ]),
       );
       for (const room of ["a", "b"]) {
@@ -102,12 +123,12 @@ export function brokerContract(
 
     test("only subscribed rooms are delivered, from the head on that subscribing told", async () => {
       await using under = await open();
-      const first = await under.broker.publish(draft("a", "unheard"), "");
+      const first = await publish(under.broker, draft("a", "unheard"), "");
       expect(under.delivered).toHaveLength(0);
       expect(await under.broker.subscribe("a")).toBe(first.seq);
-      await under.broker.publish(draft("a", "heard"), "");
+      await publish(under.broker, draft("a", "heard"), "");
       under.broker.unsubscribe("a");
-      await under.broker.publish(draft("a", "unheard again"), "");
+      await publish(under.broker, draft("a", "unheard again"), "");
       expect(under.delivered.map((d) => d.event.text)).toEqual(["heard"]);
     });
 
@@ -115,10 +136,11 @@ export function brokerContract(
       await using under = await open();
       await under.broker.subscribe("a");
       const [first, repeat] = await Promise.all([
-        under.broker.publish(draft("a", "one", { id: "k" }), ""),
-        under.broker.publish(draft("a", "another text", { id: "k" }), ""),
+        publish(under.broker, draft("a", "one", { id: "k" }), ""),
+        publish(under.broker, draft("a", "another text", { id: "k" }), ""),
       ]);
-      const later = await under.broker.publish(
+      const later = await publish(
+        under.broker,
         draft("a", "one", { id: "k" }),
         "",
       );
@@ -143,12 +165,12 @@ export function brokerContract(
     test("another user, another room or another id is another message", async () => {
       await using under = await open();
       const results = await Promise.all([
-        under.broker.publish(draft("a", "x", { id: "k" }), ""),
-        under.broker.publish(draft("a", "x", { id: "k", user: "u2" }), ""),
-        under.broker.publish(draft("b", "x", { id: "k" }), ""),
-        under.broker.publish(draft("a", "x", { id: "k2" }), ""),
-        under.broker.publish(draft("a", "x"), ""),
-        under.broker.publish(draft("a", "x"), ""),
+        publish(under.broker, draft("a", "x", { id: "k" }), ""),
+        publish(under.broker, draft("a", "x", { id: "k", user: "u2" }), ""),
+        publish(under.broker, draft("b", "x", { id: "k" }), ""),
+        publish(under.broker, draft("a", "x", { id: "k2" }), ""),
+        publish(under.broker, draft("a", "x"), ""),
+        publish(under.broker, draft("a", "x"), ""),
       ]);
       expect(results.map((r) => r.duplicate)).toEqual(Array(6).fill(false));
     });
@@ -157,7 +179,7 @@ export function brokerContract(
       await using under = await open();
       const seqs: number[] = [];
       for (let i = 0; i < 150; i++)
-        seqs.push((await under.broker.publish(draft("a", `${i}`), "")).seq);
+        seqs.push((await publish(under.broker, draft("a", `${i}`), "")).seq);
       const read = async (range: object, take: "oldest" | "latest") => {
         const page = await under.broker.read("a", { ...ALL, ...range, take });
         return {
@@ -202,7 +224,7 @@ export function brokerContract(
     test("a read stops at its bytes, with at least one event", async () => {
       await using under = await open();
       for (let i = 0; i < 5; i++)
-        await under.broker.publish(draft("a", "x".repeat(1000)), "");
+        await publish(under.broker, draft("a", "x".repeat(1000)), "");
       const page = await under.broker.read("a", {
         ...ALL,
         take: "oldest",
@@ -215,7 +237,7 @@ export function brokerContract(
     test("a flush resolves when what was published before it is settled", async () => {
       await using under = await open();
       await under.broker.subscribe("a");
-      void under.broker.publish(draft("a", "x"), "");
+      void publish(under.broker, draft("a", "x"), "");
       await under.broker.flush();
       expect(under.delivered).toHaveLength(1);
       await under.broker.flush();

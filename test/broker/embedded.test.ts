@@ -7,7 +7,12 @@ import { SqliteStore } from "../../src/broker/embedded/sqlite-store.ts";
 import { LONG_WAL_BYTES, walBytes } from "../../src/broker/embedded/wal.ts";
 import { StoreError, type Store } from "../../src/broker/embedded/store.ts";
 import { TempFolder } from "../support/server.ts";
-import { brokerContract, draft, type BrokerUnderTest } from "./contract.ts";
+import {
+  brokerContract,
+  publish,
+  draft,
+  type BrokerUnderTest,
+} from "./contract.ts";
 
 const OPTIONS = {
   commitPaceMs: 1,
@@ -95,12 +100,12 @@ describe("the embedded broker", () => {
     const store = new FailingStore({ ...STORE, maxBytes: 1e9 });
     await using under = openOn(store);
     await under.broker.subscribe("a");
-    await under.broker.publish(draft("a", "one"), "");
+    await publish(under.broker, draft("a", "one"), "");
     store.failures = 1;
     const refused = await Promise.allSettled([
-      under.broker.publish(draft("a", "two", { id: "k" }), ""),
-      under.broker.publish(draft("a", "again", { id: "k" }), ""),
-      under.broker.publish(draft("b", "other"), ""),
+      publish(under.broker, draft("a", "two", { id: "k" }), ""),
+      publish(under.broker, draft("a", "again", { id: "k" }), ""),
+      publish(under.broker, draft("b", "other"), ""),
     ]);
     for (const result of refused) {
       expect(result.status).toBe("rejected");
@@ -109,7 +114,11 @@ describe("the embedded broker", () => {
       );
       expect((result as PromiseRejectedResult).reason.code).toBe("unavailable");
     }
-    const next = await under.broker.publish(draft("a", "two", { id: "k" }), "");
+    const next = await publish(
+      under.broker,
+      draft("a", "two", { id: "k" }),
+      "",
+    );
     expect(next).toMatchObject({ seq: 2, duplicate: false });
     expect(under.delivered.map((d) => d.event.text)).toEqual(["one", "two"]);
   });
@@ -123,7 +132,7 @@ describe("the embedded broker", () => {
       },
     );
     const results = await Promise.allSettled(
-      [1, 2, 3, 4].map((n) => under.broker.publish(draft("a", `${n}`), "")),
+      [1, 2, 3, 4].map((n) => publish(under.broker, draft("a", `${n}`), "")),
     );
     expect(results.map((r) => r.status)).toEqual([
       "fulfilled",
@@ -143,18 +152,18 @@ describe("the embedded broker", () => {
       await using under = openOn(openSqlite(folder));
       epoch = under.broker.epoch;
       for (let i = 0; i < 10; i++)
-        await under.broker.publish(draft("a", `${i}`, { id: `k${i}` }), "");
+        await publish(under.broker, draft("a", `${i}`, { id: `k${i}` }), "");
     }
     await using under = openOn(openSqlite(folder));
     expect(under.broker.epoch).toBe(epoch);
     expect(await under.broker.subscribe("a")).toBe(10);
     expect(
-      await under.broker.publish(draft("a", "repeat", { id: "k3" }), ""),
+      await publish(under.broker, draft("a", "repeat", { id: "k3" }), ""),
     ).toMatchObject({
       seq: 4,
       duplicate: true,
     });
-    expect((await under.broker.publish(draft("a", "new"), "")).seq).toBe(11);
+    expect((await publish(under.broker, draft("a", "new"), "")).seq).toBe(11);
     const page = await under.broker.read("a", {
       after: 0,
       upto: 100,
@@ -177,7 +186,7 @@ describe("the embedded broker", () => {
     );
     await broker.subscribe("a");
     broker.hold();
-    const published = broker.publish(draft("a", "x"), "");
+    const published = publish(broker, draft("a", "x"), "");
     await new Promise((resolve) => setImmediate(resolve));
     expect(delivered).toEqual([]);
     broker.resume();
@@ -212,7 +221,7 @@ describe("the embedded broker", () => {
     // Twice what makes it long is far from what it would reach without a cut; the bound ends a run that never cuts.
     for (let round = 0; !done && round < 4000; round++) {
       await Promise.all(
-        Array.from({ length: 10 }, () => broker.publish(draft("a", text), "")),
+        Array.from({ length: 10 }, () => publish(broker, draft("a", text), "")),
       );
       longest = Math.max(longest, walBytes(join(folder.path, "log.db")));
       // A turn of the event loop, for the mover's messages.

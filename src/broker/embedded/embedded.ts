@@ -1,6 +1,7 @@
 import type {
   Broker,
   Deliver,
+  Done,
   Draft,
   Page,
   Published,
@@ -25,22 +26,25 @@ interface RoomState {
   waiting: number;
 }
 
-interface Waiting<Origin> {
-  readonly room: RoomState;
+interface Publish<Origin> {
   readonly draft: Draft;
   readonly origin: Origin;
-  readonly resolve: (published: Published) => void;
-  readonly reject: (error: BrokerError) => void;
-  /** Senders of the same id while this one was in flight. Made when the first comes. */
-  repeats:
-    | { resolve: (p: Published) => void; reject: (e: BrokerError) => void }[]
-    | undefined;
+  readonly done: Done<Origin>;
+}
+
+interface Waiting<Origin> extends Publish<Origin> {
+  readonly room: RoomState;
+  /** Publishes of the same id while this one was in flight. Made when the first comes. */
+  repeats: Publish<Origin>[] | undefined;
   readonly keyHash: number | undefined;
   /** Another one in flight whose key has the same hash. */
   readonly sameHash: Waiting<Origin> | undefined;
 }
 
 const RETRY_AFTER_MS = 500;
+
+const overloaded = (message: string): BrokerError =>
+  new BrokerError("overloaded", message, RETRY_AFTER_MS);
 
 function withKey<Origin>(
   first: Waiting<Origin> | undefined,
@@ -52,11 +56,13 @@ function withKey<Origin>(
   return undefined;
 }
 
-/** What a store fails with, as gateways know it; anything else is a mistake in this program and stays what it is. */
-function toBrokerError(error: unknown): unknown {
-  return error instanceof StoreError
-    ? new BrokerError("unavailable", error.message, RETRY_AFTER_MS)
-    : error;
+/**
+ * What a store fails with, as gateways know it.
+ * @throws anything else: it is a mistake in this program
+ */
+function toBrokerError(error: unknown): BrokerError {
+  if (!(error instanceof StoreError)) throw error;
+  return new BrokerError("unavailable", error.message, RETRY_AFTER_MS);
 }
 
 /**
@@ -86,64 +92,58 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     return this.store.epoch;
   }
 
-  publish(draft: Draft, origin: Origin): Promise<Published> {
+  publish(draft: Draft, origin: Origin, done: Done<Origin>): void {
+    let settled: Published | BrokerError | undefined;
     try {
-      return this.#publish(draft, origin);
+      settled = this.#publish(draft, origin, done);
     } catch (error) {
-      return Promise.reject(toBrokerError(error));
+      settled = toBrokerError(error);
     }
+    if (settled) done(draft, origin, settled);
   }
 
-  /** @throws BrokerError, StoreError */
-  #publish(draft: Draft, origin: Origin): Promise<Published> {
+  /**
+   * @returns the outcome where it is known at once
+   * @throws StoreError
+   */
+  #publish(
+    draft: Draft,
+    origin: Origin,
+    done: Done<Origin>,
+  ): Published | BrokerError | undefined {
     let keyHash: number | undefined;
     let sameHash: Waiting<Origin> | undefined;
     if (draft.id !== undefined) {
       const { room, user, id } = draft;
       keyHash = this.store.hashKey(room, user, id);
       const stored = this.store.find(keyHash, room, user, id, Date.now());
-      if (stored)
-        return Promise.resolve({
-          seq: stored.seq,
-          ts: stored.ts,
-          duplicate: true,
-        });
+      if (stored) return { seq: stored.seq, ts: stored.ts, duplicate: true };
       sameHash = this.#inFlight.get(keyHash);
       const first = withKey(sameHash, draft);
-      if (first)
-        return new Promise((resolve, reject) => {
-          (first.repeats ??= []).push({ resolve, reject });
-        });
+      if (first) {
+        (first.repeats ??= []).push({ draft, origin, done });
+        return undefined;
+      }
     }
     if (this.#waiting.length >= this.options.maxUncommittedEvents)
-      throw new BrokerError(
-        "overloaded",
-        "too many events wait for the store",
-        RETRY_AFTER_MS,
-      );
+      return overloaded("too many events wait for the store");
     if (this.store.backlog >= this.options.maxUnmovedEvents)
-      throw new BrokerError(
-        "overloaded",
-        "the store cannot keep up",
-        RETRY_AFTER_MS,
-      );
+      return overloaded("the store cannot keep up");
     const room = this.#room(draft.room);
     room.waiting++;
-    return new Promise((resolve, reject) => {
-      const waiting: Waiting<Origin> = {
-        room,
-        draft,
-        origin,
-        resolve,
-        reject,
-        repeats: undefined,
-        keyHash,
-        sameHash,
-      };
-      if (keyHash !== undefined) this.#inFlight.set(keyHash, waiting);
-      this.#waiting.push(waiting);
-      if (this.#waiting.length === 1 && !this.#held) this.#schedule();
-    });
+    const waiting: Waiting<Origin> = {
+      room,
+      draft,
+      origin,
+      done,
+      repeats: undefined,
+      keyHash,
+      sameHash,
+    };
+    if (keyHash !== undefined) this.#inFlight.set(keyHash, waiting);
+    this.#waiting.push(waiting);
+    if (this.#waiting.length === 1 && !this.#held) this.#schedule();
+    return undefined;
   }
 
   subscribe(name: string): Promise<number> {
@@ -254,18 +254,21 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     }
     this.#pacer.committed(performance.now(), batch.length);
     for (let i = 0; i < batch.length; i++) {
-      const { room, origin } = batch[i]!;
+      const waiting = batch[i]!;
+      const { room, origin } = waiting;
+      const event = events[i]!;
       room.waiting--;
-      if (room.subscribed) this.deliver(events[i]!, origin);
+      if (room.subscribed) this.deliver(event, origin);
       else this.#release(room);
-    }
-    for (let i = 0; i < batch.length; i++) {
-      const { resolve, repeats } = batch[i]!;
-      const { seq } = events[i]!;
-      resolve({ seq, ts, duplicate: false });
-      if (repeats)
-        for (const repeat of repeats)
-          repeat.resolve({ seq, ts, duplicate: true });
+      const { seq } = event;
+      waiting.done(waiting.draft, origin, { seq, ts, duplicate: false });
+      if (waiting.repeats)
+        for (const repeat of waiting.repeats)
+          repeat.done(repeat.draft, repeat.origin, {
+            seq,
+            ts,
+            duplicate: true,
+          });
     }
     this.#settleFlushes();
   };
@@ -284,10 +287,12 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
       `not stored: ${error.message}`,
       RETRY_AFTER_MS,
     );
-    for (const { reject, repeats } of batch) {
-      reject(failure);
-      if (repeats) for (const repeat of repeats) repeat.reject(failure);
-    }
+    for (const waiting of batch)
+      for (const { draft, origin, done } of [
+        waiting,
+        ...(waiting.repeats ?? []),
+      ])
+        done(draft, origin, failure);
   }
 
   /** A commit takes all that waits, so that it settles every flush that was asked for before it. */

@@ -27,6 +27,9 @@ export class Log {
   readonly #insert: Statement;
   readonly #row: Statement<LogRow, [number]>;
   readonly #remove: Statement;
+  // Prepared as well: to parse them costs a third of a small commit.
+  readonly #begin: Statement;
+  readonly #commit: Statement;
 
   constructor(
     file: string,
@@ -61,6 +64,8 @@ export class Log {
     );
     this.#row = db.prepare(`SELECT ${COLUMNS} FROM log WHERE n = ?`);
     this.#remove = db.prepare("DELETE FROM log WHERE n > ? AND n <= ?");
+    this.#begin = db.prepare("BEGIN IMMEDIATE");
+    this.#commit = db.prepare("COMMIT");
   }
 
   get last(): number {
@@ -152,9 +157,9 @@ export class Log {
 
   #transaction(work: () => void): void {
     try {
-      this.#db.run("BEGIN IMMEDIATE");
+      this.#begin.run();
       work();
-      this.#db.run("COMMIT");
+      this.#commit.run();
     } catch (error) {
       if (this.#db.inTransaction) this.#db.run("ROLLBACK");
       if (error instanceof SQLiteError) throw new StoreError(error.message);
