@@ -4,7 +4,7 @@
  */
 import { Database } from "bun:sqlite";
 import { setMeta, getMeta } from "./schema.ts";
-import { LONG_WAL_BYTES, walBytes } from "./wal.ts";
+import { FULL_WAL_BYTES, LONG_WAL_BYTES, walBytes } from "./wal.ts";
 
 declare const self: Worker;
 
@@ -49,6 +49,9 @@ class Mover {
   #moved: number;
   #synced = 0;
   #retainedAt = 0;
+  readonly #logPageBytes: number;
+  /** Frames in the log's WAL when it was last looked at. */
+  #logFrames = 0;
 
   constructor(private readonly options: MoverOptions) {
     this.#history = new Database(options.historyFile, { readwrite: true });
@@ -60,6 +63,10 @@ class Mover {
     this.#log = new Database(options.logFile, { readwrite: true });
     this.#log.run("PRAGMA busy_timeout = 5000");
     this.#log.run("PRAGMA wal_autocheckpoint = 0");
+    this.#logPageBytes = Number(
+      (this.#log.query("PRAGMA page_size").get() as { page_size: number })
+        .page_size,
+    );
     this.#moved = Number(getMeta(this.#history, "moved") ?? 0);
   }
 
@@ -111,18 +118,26 @@ class Mover {
     checkpoint(this.#history, "main");
   }
 
-  /** @returns whether the log's WAL is so long that it needs a moment without a writer */
-  checkpointLog(): boolean {
-    if (walBytes(this.options.logFile) < LONG_WAL_BYTES) return false;
-    // Almost everything is copied and synced while the writer goes on; the second time what came meanwhile.
+  /**
+   * Copies the log's WAL into the log while its writer goes on.
+   * @returns how to start it anew, for which it needs a moment without a writer; undefined where that can wait
+   */
+  checkpointLog(): "RESTART" | "TRUNCATE" | undefined {
+    if (walBytes(this.options.logFile) < LONG_WAL_BYTES) return undefined;
+    const { log: frames } = checkpoint(this.#log, "main");
+    const quiet = frames === this.#logFrames;
+    this.#logFrames = frames;
+    // Cutting the file takes longest, and what is written next must find room on the disk again: only when nobody waits.
+    if (quiet) return "TRUNCATE";
+    if (frames * this.#logPageBytes < FULL_WAL_BYTES) return undefined;
+    // What came meanwhile: the less is left, the shorter is the pause.
     checkpoint(this.#log, "main");
-    checkpoint(this.#log, "main");
-    return true;
+    return "RESTART";
   }
 
-  /** Without a writer the rest is copied too, and the file is cut: the next event starts it anew. */
-  checkpointHeldLog(): void {
-    this.#log.query("PRAGMA main.wal_checkpoint(TRUNCATE)").get();
+  /** Without a writer the rest is copied too, and the next event starts the WAL anew. */
+  checkpointHeldLog(how: "RESTART" | "TRUNCATE"): void {
+    this.#log.query(`PRAGMA main.wal_checkpoint(${how})`).get();
   }
 
   /** @returns whether there is more to remove */
@@ -214,14 +229,15 @@ async function run(): Promise<void> {
     }
     mover.checkpointHistory();
     if (!closing) {
-      if (mover.checkpointLog()) {
+      const how = mover.checkpointLog();
+      if (how) {
         // A writer that never pauses keeps the end of the WAL out of reach, and it grows without a bound (550 MB in a
         // trial). Almost everything is copied by now, so that the pause is the sync of a small rest.
         const pause = new Promise<void>((resolve) => (held = resolve));
         post({ type: "hold" });
         await pause;
         try {
-          mover.checkpointHeldLog();
+          mover.checkpointHeldLog(how);
         } finally {
           post({ type: "release" });
         }
