@@ -6,10 +6,9 @@ import type { ErrorCode } from "../protocol/errors.ts";
  * - `left`: the room was left
  * - `timeout`: no answer in time
  * - `queue_full`: too many sends or requests wait
- * - `fell_behind`: an iterator's consumer is too slow; it lost events from here on
+ * - `fell_behind`: an iterator's consumer is too slow; later events are not in it
  * - `no_websocket`: this runtime has no `WebSocket`, and none was given
  * - `token`: the token callback failed
- * - `connection`: a frame or the connection was not usable
  */
 export type ClientErrorCode =
   | ErrorCode
@@ -19,13 +18,10 @@ export type ClientErrorCode =
   | "queue_full"
   | "fell_behind"
   | "no_websocket"
-  | "token"
-  | "connection";
+  | "token";
 
 /** Every failure that the client tells. */
 export class RoomcastError extends Error {
-  override readonly name = "RoomcastError";
-
   constructor(
     readonly code: ClientErrorCode,
     message: string,
@@ -33,8 +29,19 @@ export class RoomcastError extends Error {
      * For a send: whether the server may have stored it all the same. If so, sending it again with the same `id` is safe
      * for 10 minutes, and for the same user.
      */
-    readonly maybeStored = false,
+    readonly maybeStored: boolean = false,
+    /** Milliseconds after which trying again can help, where the server said so. */
+    readonly retryAfterMs: number = 0,
   ) {
     super(message);
+    this.name = "RoomcastError";
   }
+}
+
+/** Whether trying again can help. Nothing was stored, but for `outcome_unknown`. */
+export function refusedForNow(answer: unknown): answer is RoomcastError {
+  return (
+    answer instanceof RoomcastError &&
+    /^(rate_limited|overloaded|unavailable|outcome_unknown)$/.test(answer.code)
+  );
 }

@@ -1,0 +1,28 @@
+/** Typed listeners. A listener that throws stops nobody else: its error becomes an uncaught one. */
+export class Emitter<Events> {
+  readonly #listeners = new Map<keyof Events, Set<(payload: any) => void>>();
+
+  /** @returns a function that takes the listener away */
+  on<E extends keyof Events>(
+    event: E,
+    listener: (payload: Events[E]) => void,
+  ): () => void {
+    const listeners = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, listeners);
+    // Its own function, so that a listener given twice is called twice, and taken away one by one.
+    const call = (payload: Events[E]): void => listener(payload);
+    listeners.add(call);
+    return () => listeners.delete(call);
+  }
+
+  protected emit<E extends keyof Events>(event: E, payload: Events[E]): void {
+    for (const listener of [...(this.#listeners.get(event) ?? [])])
+      try {
+        listener(payload);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+  }
+}

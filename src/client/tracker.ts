@@ -1,0 +1,176 @@
+import type { Position } from "../protocol/messages.ts";
+import type { EventFrame } from "./types.ts";
+
+/** Events that wait while a hole is filled, at most. Beyond it, coming back from the position costs less. */
+export const MAX_HELD = 1000;
+
+/** What is to be done after a frame. */
+export interface Step {
+  /** Events for the application, in order. */
+  readonly deliver: readonly EventFrame[];
+  /** `page`: ask for history after `seq`. `rejoin`: join again from `seq`. */
+  readonly then?: "page" | "rejoin" | undefined;
+}
+
+/** The part of `room_joined` that counts here. */
+export interface JoinReply {
+  readonly epoch: string;
+  readonly seq: number;
+  readonly recovered: boolean;
+  readonly more: boolean;
+  readonly messages: readonly EventFrame[];
+}
+
+/** Something that waits for its place: an event, or the ack that stands for one. */
+type Held = EventFrame | { readonly seq: number; readonly action?: undefined };
+
+const NOTHING: Step = { deliver: [] };
+
+/**
+ * The position in a room, and what keeps it true: repeats are dropped, holes are filled before what follows them goes
+ * on. Knows no sockets and no time; the rules are those of src/protocol/README.md, "Positions and resuming".
+ *
+ * - `out`: not in the room; what comes is of a former membership, and comes again with the next join
+ * - `catching`: something is missing below `#upto`; what comes live is held
+ * - `live`
+ */
+export class Tracker {
+  epoch: string | undefined;
+  /** The last event that was given out, or stands for an ack. */
+  seq = 0;
+  #phase: "out" | "catching" | "live" = "out";
+  /** Catching up ends when the position is here… */
+  #upto = 0;
+  /** …and takes events up to here; later ones are held, or come live. */
+  #last = 0;
+  #held: Held[] = [];
+
+  /** @param echo whether own messages come as events too */
+  constructor(
+    private readonly echo: boolean,
+    since: Position | undefined,
+  ) {
+    this.epoch = since?.epoch;
+    this.seq = since?.seq ?? 0;
+  }
+
+  get since(): Position | undefined {
+    return this.epoch === undefined
+      ? undefined
+      : { epoch: this.epoch, seq: this.seq };
+  }
+
+  /** The connection is gone, or another join is on its way. */
+  leave(): void {
+    this.#phase = "out";
+    this.#held = [];
+  }
+
+  /** The server has let us in, but its reply is to be taken later: holds what comes until then. */
+  wait(): void {
+    this.#phase = "catching";
+    this.#upto = this.#last = Infinity;
+  }
+
+  /** @returns whether what came before `reply` is lost: then its messages are for the application to start from */
+  joined(reply: JoinReply): Step & { readonly reset: boolean } {
+    const known = this.epoch !== undefined;
+    const recovered = reply.recovered && this.epoch === reply.epoch;
+    const reset = known && !recovered;
+    const deliver = reset
+      ? []
+      : reply.messages.filter((event) => !recovered || event.seq > this.seq);
+    this.epoch = reply.epoch;
+    if (recovered && reply.more)
+      this.seq = deliver[deliver.length - 1]?.seq ?? this.seq;
+    else this.seq = recovered ? Math.max(this.seq, reply.seq) : reply.seq;
+    this.#phase = "catching";
+    this.#upto = this.#last = reply.seq;
+    return { ...this.#advance([...deliver]), reset };
+  }
+
+  event(event: EventFrame): Step {
+    if (this.#phase === "live" && prevOf(event) <= this.seq) {
+      if (event.seq <= this.seq) return NOTHING;
+      this.seq = event.seq;
+      return { deliver: [event] };
+    }
+    return this.#hold(event);
+  }
+
+  /**
+   * An ack that is no duplicate stands for its event. It comes in its place among the room's events, so that without an
+   * echo it follows the position; with one, its event came before it.
+   */
+  ack(seq: number): Step {
+    if (seq <= this.seq) return NOTHING;
+    if (!this.echo) {
+      if (this.#phase !== "live") return this.#hold({ seq });
+      this.seq = seq;
+    } else if (this.#phase === "live") {
+      this.#phase = "catching";
+      this.#upto = this.#last = seq;
+      return { deliver: [], then: "page" };
+    }
+    return NOTHING;
+  }
+
+  /** History after `seq`, as it was asked for. */
+  page(messages: readonly EventFrame[]): Step {
+    if (this.#phase !== "catching") return NOTHING;
+    const deliver: EventFrame[] = [];
+    for (const event of messages) {
+      if (event.seq <= this.seq) continue;
+      // Retention took what lies between: only a join can tell what is to become of it.
+      if (event.seq > this.#last || prevOf(event) > this.seq) break;
+      deliver.push(event);
+      this.seq = event.seq;
+    }
+    if (deliver.length === 0 && this.seq < this.#upto)
+      return { deliver, then: "rejoin" };
+    return this.#advance(deliver);
+  }
+
+  #hold(held: Held): Step {
+    if (this.#phase === "out") return NOTHING;
+    if (this.#phase === "live") {
+      this.#phase = "catching";
+      this.#upto = prevOf(held);
+      this.#last = held.seq - 1;
+      this.#held.push(held);
+      return { deliver: [], then: "page" };
+    }
+    if (this.#held.length >= MAX_HELD) return { deliver: [], then: "rejoin" };
+    this.#held.push(held);
+    return NOTHING;
+  }
+
+  /** With everything up to `#upto`, goes on with what was held, to the next hole or to the end. */
+  #advance(deliver: EventFrame[]): Step {
+    if (this.seq < this.#upto) return { deliver, then: "page" };
+    const held = this.#held;
+    let next = 0;
+    for (; next < held.length; next++) {
+      const item = held[next]!;
+      if (item.seq <= this.seq) continue;
+      if (item.action !== undefined) {
+        if (prevOf(item) > this.seq) break;
+        deliver.push(item);
+      }
+      this.seq = item.seq;
+    }
+    this.#held = held.slice(next);
+    const hole = this.#held[0];
+    if (!hole) {
+      this.#phase = "live";
+      return { deliver };
+    }
+    this.#upto = prevOf(hole);
+    this.#last = hole.seq - 1;
+    return { deliver, then: "page" };
+  }
+}
+
+function prevOf(event: Held): number {
+  return (event as EventFrame).prev ?? event.seq - 1;
+}
