@@ -54,6 +54,8 @@ export class Room extends Emitter<RoomEvents> {
   /** Rejoins since it was last live. */
   #rejoins = 0;
   #entered: { resolve(): void; reject(error: RoomcastError): void } | undefined;
+  /** The room was entered, and the application is given a turn to attach listeners. */
+  #entering = false;
   #announced = false;
   #error: RoomcastError | undefined;
   #typed: { readonly active: boolean; readonly at: number } | undefined;
@@ -77,7 +79,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#position = options.since;
     this.#sender = new Sender(connector, {
       name,
-      joined: () => this.#state === "joined",
+      joined: () => this.#state === "joined" && !this.#entering,
       epoch: () => this.#tracker.epoch,
       stored: (seq) => this.#apply(this.#tracker.ack(seq)),
       outside: () => this.#state === "joined" && this.#rejoin(),
@@ -188,7 +190,7 @@ export class Room extends Emitter<RoomEvents> {
     return this.#connector.calls.add(
       this,
       { ...fields, action, room: this.name },
-      () => this.#state === "joined",
+      () => this.#state === "joined" && !this.#entering,
       read,
     );
   }
@@ -219,19 +221,16 @@ export class Room extends Emitter<RoomEvents> {
     this.#state = "joined";
     this.#count = answer.count;
     const entered = this.#entered;
+    if (!entered) return this.#enter(answer);
+    // Whoever awaits `join()` gets a turn to attach listeners; what comes meanwhile is held.
+    const generation = this.#generation;
     this.#entered = undefined;
-    if (!entered) this.#enter(answer);
-    else {
-      // Whoever awaits `join()` gets a turn to attach listeners; what comes meanwhile is held.
-      const generation = this.#generation;
-      this.#tracker.wait();
-      this.#connector.later(0, () => {
-        if (generation === this.#generation) this.#enter(answer);
-      });
-      entered.resolve();
-    }
-    this.#connector.calls.run();
-    this.#sender.pump();
+    this.#entering = true;
+    this.#tracker.wait();
+    this.#connector.later(0, () => {
+      if (generation === this.#generation) this.#enter(answer);
+    });
+    entered.resolve();
   }
 
   #enter(answer: JoinAnswer): void {
@@ -240,6 +239,7 @@ export class Room extends Emitter<RoomEvents> {
     const step = this.#tracker.joined(answer);
     const first = !this.#announced;
     this.#announced = true;
+    this.#entering = false;
     this.#users = undefined;
     this.emit("joined", { recovered: recovered && !step.reset, count, first });
     if (step.reset) {
@@ -253,6 +253,8 @@ export class Room extends Emitter<RoomEvents> {
       this.#stream({ type: "reset", reset });
     }
     this.#apply(step, generation);
+    this.#connector.calls.run();
+    this.#sender.pump();
   }
 
   /** Gives events to the application, then does what the tracker wants done. */
