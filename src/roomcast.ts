@@ -14,6 +14,7 @@ import { startHousekeeping } from "./gateway/housekeeping.ts";
 import { serve, type ChatServer } from "./gateway/serve.ts";
 import { Sessions } from "./gateway/sessions.ts";
 import { GuestCounter, Users } from "./gateway/users.ts";
+import { respondWithPage } from "./web/page.ts";
 
 /** A running server. */
 export interface Roomcast {
@@ -89,6 +90,7 @@ export function startRoomcast(config: Config): Roomcast {
     gateway,
     sessions: new Sessions(key, config.sessionDays),
     draining: () => draining,
+    otherwise: config.page === "on" ? respondWithPage : () => undefined,
   });
   const housekeeping = startHousekeeping(gateway);
 

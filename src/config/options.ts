@@ -100,6 +100,7 @@ export const OPTIONS = {
   port: number(8080, "", 0, 65535, "where the server listens; 0 picks one", {
     variable: "PORT",
   }),
+  page: choice(["on", "off"], "on", "the chat page at /"),
   data: text("./data", "folder", "history, session key and guest counter"),
   history: choice(
     ["sqlite", "memory"],

@@ -6,7 +6,12 @@ import { Connection, type Rates, type SocketHandler } from "./connection.ts";
 import { EchoSocket } from "./echo-socket.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Sessions } from "./sessions.ts";
-import { Refusal, needWebSocket, readChatRequest } from "./upgrade.ts";
+import {
+  Refusal,
+  needWebSocket,
+  readChatRequest,
+  type ChatRequest,
+} from "./upgrade.ts";
 
 export type ChatServer = Server<SocketHandler>;
 
@@ -16,15 +21,14 @@ export interface ServeOptions {
   readonly sessions: Sessions;
   /** Whether the server is shutting down: upgrades are then refused. */
   readonly draining: () => boolean;
+  /** Answers for other paths. @returns undefined, at once or later, for one it does not know */
+  readonly otherwise: (
+    request: Request,
+    pathname: string,
+  ) => Promise<Response | undefined> | undefined;
 }
 
 const MAX_WEBSOCKET_LIMIT = 2 ** 31 - 1;
-
-const ABOUT = `This is roomcast, a chat server.
-
-Sockets are at /chat; /echo answers what it is sent, for trying a client.
-  websocat "ws://HOST/chat?format=text&name=Bob"
-`;
 
 /**
  * The HTTP and WebSocket side: routes, upgrades, socket callbacks.
@@ -35,6 +39,7 @@ export function serve({
   gateway,
   sessions,
   draining,
+  otherwise,
 }: ServeOptions): ChatServer {
   const admission = new Admission(
     config.maxConnections,
@@ -91,12 +96,8 @@ export function serve({
     return undefined;
   }
 
-  function chatHandler(request: Request, url: URL, address: string) {
-    const { codec, subprotocol, room, name, session } = readChatRequest(
-      request,
-      url,
-      config.maxNameBytes,
-    );
+  function chatHandler(asked: ChatRequest, address: string) {
+    const { codec, subprotocol, room, name, session } = asked;
     const now = Date.now();
     const user =
       (session === undefined ? undefined : sessions.verify(session, now)) ??
@@ -121,13 +122,19 @@ export function serve({
     return { data, subprotocol };
   }
 
-  function route(request: Request, server: ChatServer): Response | undefined {
+  function route(
+    request: Request,
+    server: ChatServer,
+  ): Response | undefined | Promise<Response> {
     const url = new URL(request.url);
     switch (url.pathname) {
-      case "/chat":
+      case "/chat": {
+        // First of all: browsers hide why they were refused an upgrade, but their pages can ask again without one.
+        const asked = readChatRequest(request, url, config.maxNameBytes);
         return upgrade(request, server, (address) =>
-          chatHandler(request, url, address),
+          chatHandler(asked, address),
         );
+      }
       case "/echo":
         return upgrade(request, server, (address) => ({
           data: new EchoSocket(address, config, gateway.peers),
@@ -141,14 +148,16 @@ export function serve({
           },
           { status: draining() ? 503 : 200 },
         );
-      case "/":
-        return new Response(ABOUT.replace("HOST", url.host));
-      default:
-        throw new Refusal(
+      default: {
+        const nothing = new Refusal(
           404,
           "not_found",
           `there is nothing at ${url.pathname.slice(0, 100)}`,
         );
+        const answer = otherwise(request, url.pathname);
+        if (!answer) throw nothing;
+        return answer.then((found) => found ?? nothing.response());
+      }
     }
   }
 

@@ -1,0 +1,488 @@
+import {
+  RoomcastClient,
+  RoomcastError,
+  type Limits,
+  type Room,
+  type User,
+} from "../../client/index.ts";
+import type { Position } from "../../protocol/messages.ts";
+import { changed, INITIAL, type ConnectionView } from "./connection.ts";
+import { explain } from "./explain.ts";
+import { RoomState } from "./room.ts";
+import type { Format, SettingsStore, Theme } from "./settings.ts";
+import type { Message } from "./timeline.ts";
+
+export interface Notice {
+  readonly id: number;
+  readonly text: string;
+}
+
+const PAGE_MESSAGES = 100;
+const MAX_NOTICES = 3;
+const PING_MS = 10_000;
+
+/**
+ * Everything the page shows, and what can be done with it. Views read its fields when it says that something changed. It has no part in
+ * the screen but for two facts that it is told: whether the page is visible, and whether the newest message is.
+ */
+export class Chat {
+  readonly rooms = new Map<string, RoomState>();
+  active: string | undefined;
+  connection: ConnectionView = INITIAL;
+  user: User | undefined;
+  limits: Limits | undefined;
+  notices: readonly Notice[] = [];
+  /** Why the server does not take the name; it has to be asked for again. */
+  nameProblem: string | undefined;
+  /** Called with live messages of others in the active room. */
+  onLive: (messages: Message) => void = () => {};
+  #client: RoomcastClient | undefined;
+  #listeners = new Set<() => void>();
+  #offs: (() => void)[] = [];
+  #visible = true;
+  #atEnd = true;
+  #reads = new Map<string, Position>();
+  #readTimer: ReturnType<typeof setTimeout> | undefined;
+  #noticeId = 0;
+  #lastPing = 0;
+
+  constructor(
+    readonly url: string,
+    readonly settings: SettingsStore,
+  ) {
+    setInterval(() => this.#tick(), 1_000);
+  }
+
+  /** @returns a function that takes the listener away */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  get room(): RoomState | undefined {
+    return this.active === undefined ? undefined : this.rooms.get(this.active);
+  }
+
+  get unread(): number {
+    return [...this.rooms.values()].reduce(
+      (sum, { unread }) => sum + unread,
+      0,
+    );
+  }
+
+  /** Connects, and joins what was joined the last time. @param room to open first */
+  start(room: string | undefined): void {
+    const { rooms, active } = this.settings.current;
+    for (const { name } of rooms) this.rooms.set(name, new RoomState(name));
+    const first = room ?? active ?? rooms[0]?.name ?? "general";
+    this.#connect();
+    for (const name of this.rooms.keys()) this.#join(name);
+    this.openRoom(first);
+  }
+
+  /** A new connection where the last one was closed for good; what is shown stays. */
+  restart(): void {
+    this.#connect();
+    for (const name of this.rooms.keys()) this.#join(name);
+    this.#changed();
+  }
+
+  retryNow(): void {
+    this.#client?.reconnect();
+  }
+
+  setFormat(format: Format): void {
+    this.settings.update((s) => ({ ...s, format }));
+    this.#client?.reconnect({ format });
+    this.#changed();
+  }
+
+  setTheme(theme: Theme): void {
+    this.settings.update((s) => ({ ...s, theme }));
+    this.#changed();
+  }
+
+  /** @param name empty: the server gives one */
+  setName(name: string): void {
+    const { name: before, session } = this.settings.current;
+    this.nameProblem = undefined;
+    if (name === before && (session !== undefined || this.#client)) {
+      this.#changed();
+      return;
+    }
+    // The session belongs to the old name.
+    this.settings.update((s) => ({ ...s, name, session: undefined }));
+    if (!this.#client) return;
+    if (name === "") this.restart();
+    else this.#client.reconnect({ name });
+    this.#changed();
+  }
+
+  openRoom(name: string): void {
+    if (!this.rooms.has(name)) {
+      this.rooms.set(name, new RoomState(name));
+      this.#join(name);
+    }
+    if (this.active !== name) {
+      this.room?.setAside();
+      this.active = name;
+      this.room!.open();
+      this.#atEnd = this.room!.divider === undefined;
+      this.settings.update((s) => ({ ...s, active: name }));
+    }
+    const room = this.room!;
+    if (room.status === "failed") this.#join(name);
+    else if (room.loaded !== "yes") void this.loadLatest(room);
+    void this.#loadMembers(room);
+    this.#seen();
+    this.#changed();
+  }
+
+  leaveRoom(name: string): void {
+    const room = this.rooms.get(name);
+    if (!room) return;
+    this.rooms.delete(name);
+    this.settings.forgetRoom(name);
+    // Without an answer the room is gone all the same: nothing of it is shown any more.
+    room.room?.leave().catch(() => {});
+    if (this.active === name) {
+      this.active = undefined;
+      const next = this.rooms.keys().next().value;
+      if (next !== undefined) this.openRoom(next);
+    }
+    this.#changed();
+  }
+
+  send(room: RoomState, text: string): boolean {
+    const outgoing = room.addOutgoing(
+      crypto.getRandomValues(new Uint32Array(4)).join("-"),
+      text,
+      Date.now(),
+    );
+    if (!outgoing) {
+      this.notify("Too many messages wait to be sent. Try again later.");
+      return false;
+    }
+    this.#transmit(room, outgoing.id, text);
+    return true;
+  }
+
+  retry(room: RoomState, id: string): void {
+    const outgoing = room.retry(id, Date.now());
+    if (outgoing) this.#transmit(room, id, outgoing.text);
+  }
+
+  discard(room: RoomState, id: string): void {
+    room.removeOutgoing(id);
+    this.#changed();
+  }
+
+  typing(room: RoomState, active: boolean): void {
+    room.room?.typing(active);
+  }
+
+  /** The view tells where the reader is. */
+  setAtEnd(atEnd: boolean): void {
+    if (this.#atEnd === atEnd) return;
+    this.#atEnd = atEnd;
+    if (this.#seen()) this.#changed();
+  }
+
+  setVisible(visible: boolean): void {
+    this.#visible = visible;
+    const { room } = this;
+    if (visible && room && room.unread > 0) room.divider = room.read;
+    if (this.#seen() || visible) this.#changed();
+    if (!visible) this.#saveReads();
+  }
+
+  async loadLatest(room: RoomState): Promise<void> {
+    const from = room.room;
+    if (!from || room.loaded === "loading") return;
+    room.loaded = "loading";
+    this.#changed();
+    try {
+      const { messages, more } = await from.history({ limit: PAGE_MESSAGES });
+      if (room.room !== from || room.loaded !== "loading") return;
+      room.read ??= this.#savedRead(room);
+      room.receiveLatest(messages.map(kept), more, this.user?.id);
+      if (room === this.room && room.unread > 0) {
+        // Not seen until the view has found its place and says so.
+        room.divider = room.read;
+        this.#atEnd = false;
+      }
+      this.#seen();
+    } catch (error) {
+      if (room.loaded === "loading") room.loaded = "failed";
+      this.#failed(error, `The messages of ${room.name} could not be loaded`);
+    }
+    this.#changed();
+  }
+
+  async loadOlder(room: RoomState): Promise<void> {
+    const { timeline } = room;
+    const first = timeline.first?.seq;
+    if (!room.room || !timeline.moreBefore || room.older === "loading") return;
+    room.older = "loading";
+    this.#changed();
+    try {
+      const { messages, more } = await room.room.history({
+        before: first,
+        limit: PAGE_MESSAGES,
+      });
+      if (timeline.first?.seq === first)
+        timeline.prepend(messages.map(kept), more);
+      room.older = "idle";
+    } catch {
+      room.older = "failed";
+    }
+    this.#changed();
+  }
+
+  async loadNewer(room: RoomState): Promise<void> {
+    const { timeline } = room;
+    const last = timeline.last?.seq;
+    if (!room.room || !timeline.moreAfter || room.newer === "loading") return;
+    room.newer = "loading";
+    try {
+      const { messages, more } = await room.room.history({
+        after: last,
+        limit: PAGE_MESSAGES,
+      });
+      if (timeline.last?.seq === last && timeline.moreAfter)
+        timeline.appendPage(messages.map(kept), more);
+    } catch {
+      // The next scroll tries again.
+    }
+    room.newer = "idle";
+    this.#changed();
+  }
+
+  notify(text: string): void {
+    const notice = { id: this.#noticeId++, text };
+    this.notices = [...this.notices, notice].slice(-MAX_NOTICES);
+    this.#changed();
+  }
+
+  dismiss(id: number): void {
+    this.notices = this.notices.filter((notice) => notice.id !== id);
+    this.#changed();
+  }
+
+  #connect(): void {
+    for (const off of this.#offs) off();
+    void this.#client?.close();
+    const { name, session, format } = this.settings.current;
+    const client = new RoomcastClient(this.url, {
+      format,
+      name: name || undefined,
+      session,
+    });
+    this.#client = client;
+    this.connection = { ...INITIAL, wasOpen: this.connection.wasOpen };
+    this.#offs = [
+      client.on("state", (change) => {
+        this.connection = changed(this.connection, change, Date.now());
+        if (change.state === "reconnecting") void this.#askWhy(client);
+        this.#changed();
+      }),
+      client.on("welcome", ({ user, limits, session: given }) => {
+        this.user = user;
+        this.limits = limits;
+        this.nameProblem = undefined;
+        this.settings.update((s) => ({ ...s, session: given ?? s.session }));
+        void client.ping().catch(() => {});
+        this.#changed();
+      }),
+      client.on("roundtrip", (roundTripMs) => {
+        this.connection = { ...this.connection, roundTripMs };
+        this.#changed();
+      }),
+      client.on("error", (error) => this.notify(explain(error))),
+    ];
+  }
+
+  /**
+   * A browser does not tell a page why a WebSocket was refused. The same address, asked without an upgrade, does: it answers 400 where
+   * the name is not allowed.
+   */
+  async #askWhy(client: RoomcastClient): Promise<void> {
+    const { name, format } = this.settings.current;
+    if (!name || this.nameProblem !== undefined) return;
+    const query = new URLSearchParams({ name, format });
+    try {
+      const answer = await fetch(`/chat?${query}`);
+      if (answer.status !== 400 || client !== this.#client) return;
+      const { message } = (await answer.json()) as { message: string };
+      if (client.state === "open") return;
+      this.nameProblem = message;
+      this.#changed();
+    } catch {
+      // Not reachable: the connection's state says so.
+    }
+  }
+
+  #join(name: string): void {
+    const state = this.rooms.get(name)!;
+    const client = this.#client!;
+    state.status = "joining";
+    state.problem = undefined;
+    state.loaded = "no";
+    const joining = client.join(name);
+    const room = client.rooms.get(name);
+    if (room) this.#attach(state, room);
+    joining.then(
+      (joined) => {
+        if (this.rooms.get(name) !== state || this.#client !== client) return;
+        if (state.room !== joined) this.#attach(state, joined);
+        this.settings.saveRoom(name);
+      },
+      (error) => {
+        if (this.rooms.get(name) !== state || this.#client !== client) return;
+        state.status = "failed";
+        state.problem = explain(error);
+        state.room = undefined;
+        this.#changed();
+      },
+    );
+  }
+
+  #attach(state: RoomState, room: Room): void {
+    state.room = room;
+    const current = (): boolean => state.room === room;
+    room.on("joined", ({ count }) => {
+      if (!current()) return;
+      state.status = "joined";
+      state.count = count;
+      // Also after a reconnect: who came and went meanwhile was told to nobody here.
+      if (state.name === this.active) void this.#loadMembers(state);
+      if (state.loaded === "no" || state.loaded === "failed")
+        void this.loadLatest(state);
+      this.#changed();
+    });
+    room.on("reset", ({ count }) => {
+      if (!current()) return;
+      state.count = count;
+      state.forget();
+      void this.loadLatest(state);
+      this.notify(
+        `The server has another history of ${state.name} now: it was loaded again.`,
+      );
+    });
+    room.on("message", (message) => {
+      if (!current()) return;
+      const active = state.name === this.active;
+      state.receive(kept(message), this.user?.id, active && !this.#atEnd);
+      if (active && this.#visible && message.user !== this.user?.id)
+        this.onLive(message);
+      if (active) this.#seen();
+      this.#changed();
+    });
+    room.on("members", ({ count, users }) => {
+      if (!current()) return;
+      state.count = count;
+      if (users) state.members = users;
+      this.#changed();
+    });
+    room.on("typing", ({ user, from, active }) => {
+      if (!current() || user === this.user?.id) return;
+      state.typing(user, from, active, Date.now());
+      this.#changed();
+    });
+    room.on("left", (error) => {
+      if (!current() || !error || this.connection.state === "closed") return;
+      state.status = "failed";
+      state.problem = explain(error);
+      state.room = undefined;
+      this.#changed();
+    });
+  }
+
+  async #loadMembers(room: RoomState): Promise<void> {
+    const from = room.room;
+    if (!from || room.status !== "joined") return;
+    try {
+      const { count, members } = await from.members();
+      if (room.room !== from) return;
+      room.count = count;
+      room.members = members;
+      this.#changed();
+    } catch {
+      // It is asked again when the room is joined again or opened.
+    }
+  }
+
+  #transmit(room: RoomState, id: string, text: string): void {
+    this.#changed();
+    if (!room.room) {
+      room.failed(id, room.problem ?? "You are not in this room.");
+      return;
+    }
+    room.room.send(text, { id }).then(
+      (ack) => {
+        room.acked(ack);
+        this.#changed();
+      },
+      (error) => {
+        room.failed(id, explain(error));
+        this.#changed();
+      },
+    );
+  }
+
+  /** The reader sees the newest message of the active room. @returns whether that changed anything */
+  #seen(): boolean {
+    const { room } = this;
+    if (!room || !this.#visible || !this.#atEnd) return false;
+    if (room.timeline.moreAfter || !room.markRead()) return false;
+    const epoch = room.room?.position?.epoch;
+    if (epoch !== undefined) {
+      this.#reads.set(room.name, { epoch, seq: room.read! });
+      this.#readTimer ??= setTimeout(() => this.#saveReads(), 1_000);
+    }
+    return true;
+  }
+
+  #saveReads(): void {
+    clearTimeout(this.#readTimer);
+    this.#readTimer = undefined;
+    if (this.#reads.size > 0) this.settings.saveRead(this.#reads);
+    this.#reads.clear();
+  }
+
+  #savedRead(room: RoomState): number | undefined {
+    const saved = this.settings.current.rooms.find(
+      ({ name }) => name === room.name,
+    )?.read;
+    return saved && saved.epoch === room.room?.position?.epoch
+      ? saved.seq
+      : undefined;
+  }
+
+  #failed(error: unknown, what: string): void {
+    // A room that was left, or a connection that was closed, is told elsewhere.
+    const { code } = error as RoomcastError;
+    if (code !== "left" && code !== "closed")
+      this.notify(`${what}: ${explain(error)}`);
+  }
+
+  #tick(): void {
+    const now = Date.now();
+    const { room } = this;
+    if (room?.expireTyping(now)) this.#changed();
+    if (this.connection.retryAt !== undefined) this.#changed();
+    const due = this.#visible && now - this.#lastPing >= PING_MS;
+    if (due && this.connection.state === "open") {
+      this.#lastPing = now;
+      this.#client?.ping().catch(() => {});
+    }
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function kept({ seq, prev, from, user, text, ts, id }: Message): Message {
+  return { seq, prev, from, user, text, ts, id };
+}
