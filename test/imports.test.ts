@@ -114,10 +114,13 @@ test("imports are found in every form, types and values apart", () => {
 });
 
 test("no import that Bun sees is overlooked", () => {
-  const transpiler = new Bun.Transpiler({ loader: "ts" });
+  const transpilers = {
+    ts: new Bun.Transpiler({ loader: "ts" }),
+    tsx: new Bun.Transpiler({ loader: "tsx" }),
+  };
   expect(files.size).toBeGreaterThan(30);
   for (const [file, imports] of files) {
-    const seen = transpiler
+    const seen = transpilers[file.endsWith(".tsx") ? "tsx" : "ts"]
       .scanImports(readFileSync(join(root, file), "utf8"))
       .map(({ path }) => resolve(file, path));
     const found = imports.filter((i) => !i.typeOnly).map((i) => i.target);

@@ -20,6 +20,9 @@ export interface Settings {
   readonly format: Format;
 }
 
+/** What is needed of `localStorage`. */
+export type KeyValueStorage = Pick<Storage, "getItem" | "setItem">;
+
 const KEY = "roomcast";
 const MAX_ROOMS = 128;
 const MAX_CHARS = 2_000;
@@ -34,7 +37,7 @@ export class SettingsStore {
   #current: Settings;
 
   /** @param storage undefined where there is none */
-  constructor(private readonly storage: Storage | undefined) {
+  constructor(private readonly storage: KeyValueStorage | undefined) {
     this.#current = this.#read() ?? DEFAULTS;
   }
 
@@ -87,7 +90,7 @@ export class SettingsStore {
 }
 
 /** @returns the browser's storage, or undefined where it is blocked: then even reading the property throws */
-export function browserStorage(): Storage | undefined {
+export function browserStorage(): KeyValueStorage | undefined {
   try {
     return globalThis.localStorage;
   } catch {

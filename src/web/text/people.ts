@@ -6,7 +6,7 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 /** One or two signs for an avatar, from the first and the last word. */
 export function initials(name: string): string {
   const words = name
-    .replace(/[\p{Cf}\p{Cc}]/gu, "")
+    .replace(/\p{Cc}|(?!\u200d)\p{Cf}/gu, "")
     .split(/[\s._-]+/u)
     .filter((word) => word !== "");
   const chosen = words.length > 1 ? [words[0]!, words.at(-1)!] : words;
