@@ -106,7 +106,7 @@ export class Visitor implements AsyncDisposable {
     const page = await its.newPage();
     const visitor = new Visitor(page, http, outages);
     await page.addInitScript(() => {
-      addEventListener("securitypolicyviolation", (event) =>
+      document.addEventListener("securitypolicyviolation", (event) =>
         console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`),
       );
     });

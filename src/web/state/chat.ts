@@ -20,6 +20,7 @@ export interface Notice {
 const PAGE_MESSAGES = 100;
 const MAX_NOTICES = 3;
 const PING_MS = 10_000;
+const FIRST_PING_MS = 1_000;
 
 /**
  * Everything the page shows, and what can be done with it. Views read its fields when it says that something changed. It has no part in
@@ -112,9 +113,8 @@ export class Chat {
     }
     // The session belongs to the old name.
     this.settings.update((s) => ({ ...s, name, session: undefined }));
-    if (!this.#client) return;
-    if (name === "") this.restart();
-    else this.#client.reconnect({ name });
+    if (name === "" && this.#client) this.restart();
+    else this.#client?.reconnect({ name });
     this.#changed();
   }
 
@@ -291,7 +291,8 @@ export class Chat {
         this.limits = limits;
         this.nameProblem = undefined;
         this.settings.update((s) => ({ ...s, session: given ?? s.session }));
-        void client.ping().catch(() => {});
+        // The first answers come while the page is still busy: they would tell more of it than of the way.
+        this.#lastPing = Date.now() - PING_MS + FIRST_PING_MS;
         this.#changed();
       }),
       client.on("roundtrip", (roundTripMs) => {

@@ -1,5 +1,5 @@
 /** How many avatar colours style.css has. */
-export const AVATAR_COLOURS = 10;
+export const AVATAR_COLOURS = 12;
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
@@ -21,7 +21,8 @@ export function colourOf(user: string): number {
   let hash = 2166136261;
   for (let i = 0; i < user.length; i++)
     hash = Math.imul(hash ^ user.charCodeAt(i), 16777619);
-  return (hash >>> 0) % AVATAR_COLOURS;
+  // Its low bits alone are not mixed well enough.
+  return ((hash ^ (hash >>> 15)) >>> 0) % AVATAR_COLOURS;
 }
 
 /** "Ann is typing", "Ann and Bob are typing", "Several people are typing". */

@@ -65,6 +65,11 @@ export const SystemIcon = () => (
     <path d="M8.500 20.500h7M12 16.500v4" />
   </Icon>
 );
+export const PencilIcon = () => (
+  <Icon>
+    <path d="M4.500 19.500l1-4.200L16 4.800a2 2 0 0 1 2.800 0l.4.400a2 2 0 0 1 0 2.800L8.700 18.500ZM14 7l3 3" />
+  </Icon>
+);
 export const WarningIcon = () => (
   <Icon>
     <path d="M12 4L2.800 20h18.400ZM12 10.500v4M12 17.400v.1" />

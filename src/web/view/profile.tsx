@@ -5,7 +5,7 @@ import type { Format, Theme } from "../state/settings.ts";
 import { MAX_NAME_BYTES, nameProblem } from "../text/limits.ts";
 import { Avatar } from "./avatar.tsx";
 import { Choice } from "./choice.tsx";
-import { MoonIcon, SunIcon, SystemIcon } from "./icons.tsx";
+import { MoonIcon, PencilIcon, SunIcon, SystemIcon } from "./icons.tsx";
 
 const FORMATS: readonly { value: Format; label: string }[] = [
   { value: "json", label: "JSON" },
@@ -57,11 +57,12 @@ export function Profile({ chat }: { chat: Chat }) {
           <button
             ref={button}
             type="button"
-            class="small"
+            class="round"
             aria-label="Change your name"
+            title="Change your name"
             onClick={() => setEditing(true)}
           >
-            Rename
+            <PencilIcon />
           </button>
         </div>
       )}

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Chat } from "../state/chat.ts";
 import { sentence } from "../state/explain.ts";
 import { MAX_NAME_BYTES, nameProblem } from "../text/limits.ts";
@@ -10,6 +10,9 @@ export function Welcome({ chat }: { chat: Chat }) {
   const refused = chat.nameProblem;
   const [name, setName] = useState(chat.settings.current.name ?? "");
   const [touched, setTouched] = useState(false);
+  // The page asks for nothing else here.
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const own = nameProblem(name.trim(), MAX_NAME_BYTES);
   const problem =
     own ?? (refused !== undefined && !touched ? sentence(refused) : undefined);
@@ -31,12 +34,7 @@ export function Welcome({ chat }: { chat: Chat }) {
         <label class="field">
           <span>Your name</span>
           <input
-            // The page asks for nothing else here.
-            autofocus
-            ref={(input) => {
-              if (input && !touched && document.activeElement !== input)
-                input.focus();
-            }}
+            ref={field}
             name="name"
             autocomplete="nickname"
             spellcheck={false}
