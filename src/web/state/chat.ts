@@ -46,6 +46,8 @@ export class Chat {
   #readTimer: ReturnType<typeof setTimeout> | undefined;
   #noticeId = 0;
   #lastPing = 0;
+  /** Whether the server has let us in under this name. */
+  #nameTaken = false;
 
   constructor(
     readonly url: string,
@@ -111,6 +113,7 @@ export class Chat {
       this.#changed();
       return;
     }
+    this.#nameTaken = false;
     // The session belongs to the old name.
     this.settings.update((s) => ({ ...s, name, session: undefined }));
     if (name === "" && this.#client) this.restart();
@@ -132,7 +135,9 @@ export class Chat {
     }
     const room = this.room!;
     if (room.status === "failed") this.#join(name);
-    else if (room.loaded !== "yes") void this.loadLatest(room);
+    // Otherwise it is loaded when it is joined.
+    else if (room.status === "joined" && room.loaded !== "yes")
+      void this.loadLatest(room);
     void this.#loadMembers(room);
     this.#seen();
     this.#changed();
@@ -283,13 +288,14 @@ export class Chat {
     this.#offs = [
       client.on("state", (change) => {
         this.connection = changed(this.connection, change, Date.now());
-        if (change.state === "reconnecting") void this.#askWhy(client);
+        if (change.retryInMs !== undefined) void this.#askWhy(client);
         this.#changed();
       }),
       client.on("welcome", ({ user, limits, session: given }) => {
         this.user = user;
         this.limits = limits;
         this.nameProblem = undefined;
+        this.#nameTaken = true;
         this.settings.update((s) => ({ ...s, session: given ?? s.session }));
         // The first answers come while the page is still busy: they would tell more of it than of the way.
         this.#lastPing = Date.now() - PING_MS + FIRST_PING_MS;
@@ -309,7 +315,7 @@ export class Chat {
    */
   async #askWhy(client: RoomcastClient): Promise<void> {
     const { name, format } = this.settings.current;
-    if (!name || this.nameProblem !== undefined) return;
+    if (!name || this.#nameTaken || this.nameProblem !== undefined) return;
     const query = new URLSearchParams({ name, format });
     try {
       const answer = await fetch(`/chat?${query}`);
@@ -435,13 +441,15 @@ export class Chat {
   #seen(): boolean {
     const { room } = this;
     if (!room || !this.#visible || !this.#atEnd) return false;
-    if (room.timeline.moreAfter || !room.markRead()) return false;
+    if (room.timeline.moreAfter) return false;
+    const news = room.markRead();
     const epoch = room.room?.position?.epoch;
-    if (epoch !== undefined) {
+    if (epoch !== undefined && room.read !== room.remembered) {
+      room.remembered = room.read;
       this.#reads.set(room.name, { epoch, seq: room.read! });
       this.#readTimer ??= setTimeout(() => this.#saveReads(), 1_000);
     }
-    return true;
+    return news;
   }
 
   #saveReads(): void {
@@ -461,7 +469,7 @@ export class Chat {
   }
 
   #failed(error: unknown, what: string): void {
-    // A room that was left, or a connection that was closed, is told elsewhere.
+    // Told elsewhere: a room that was left, a connection that was closed.
     const { code } = error as RoomcastError;
     if (code !== "left" && code !== "closed")
       this.notify(`${what}: ${explain(error)}`);

@@ -54,6 +54,8 @@ export class RoomState {
   newest = 0;
   /** The seq up to which everything was read; undefined before the first look. */
   read: number | undefined;
+  /** What was last given to be remembered of `read`. */
+  remembered: number | undefined;
   /** The client's side; undefined where joining failed. */
   room: Room | undefined;
 
@@ -122,6 +124,7 @@ export class RoomState {
     this.loaded = "no";
     this.newest = 0;
     this.read = undefined;
+    this.remembered = undefined;
     this.unread = 0;
     this.unreadMore = false;
     this.divider = undefined;
