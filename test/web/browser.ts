@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe } from "bun:test";
+import { afterAll, beforeAll, describe, setDefaultTimeout } from "bun:test";
 import {
   chromium,
   type Browser,
@@ -45,6 +45,8 @@ export function describeInBrowser(name: string, tests: () => void): void {
     describe.skip(name, tests);
     return;
   }
+  // What the preload sets does not reach every file. This, too, only ends what hangs.
+  setDefaultTimeout(60_000);
   describe(name, () => {
     beforeAll(async () => {
       browser = await launch();
@@ -124,6 +126,16 @@ export class Visitor implements AsyncDisposable {
 
   async connected(): Promise<void> {
     await this.page.getByText("Connected").waitFor({ state: "attached" });
+  }
+
+  /** After an outage, without waiting for the next attempt. */
+  async comeBack(): Promise<void> {
+    await this.page
+      .getByRole("button", { name: "Try now" })
+      .click({ timeout: 1_000 })
+      // It may have come back by itself meanwhile.
+      .catch(() => {});
+    await this.connected();
   }
 
   get write() {

@@ -76,7 +76,7 @@ describeInBrowser("a conversation at the page", () => {
     await ann.say("written meanwhile");
     await ann.page.getByText("Sending…").waitFor();
     proxy.heal();
-    await ann.page.getByRole("button", { name: "Try now" }).click();
+    await ann.comeBack();
     await ann.sees("written meanwhile");
     await bob.say("general", "after");
     await ann.sees("after");
@@ -106,7 +106,7 @@ describeInBrowser("a conversation at the page", () => {
     await ann.say("three");
     server = await ServerProcess.start(folder.path);
     await using _ = server;
-    await ann.page.getByRole("button", { name: "Try now" }).click();
+    await ann.comeBack();
     await ann.sees("three");
     await ann.say("four");
     await ann.sees("four");
@@ -155,7 +155,7 @@ describeInBrowser("a conversation at the page", () => {
     proxy.heal();
     await ann.page.getByRole("button", { name: "Delete" }).nth(1).click();
     await ann.page.getByRole("button", { name: "Try again" }).first().click();
-    await ann.page.clock.fastForward(60_000);
+    await ann.comeBack();
     await ann.sees("again");
     await ann.say("last");
     await ann.sees("last");

@@ -36,6 +36,7 @@ function Workplace({ chat }: { chat: Chat }) {
   const [people, setPeople] = useState(roomy);
   const { room } = chat;
   const composer = useRef<HTMLTextAreaElement>(null);
+  const wantsFocus = useRef(false);
   useEffect(() => setPeople(roomy), [roomy]);
   useAddressAndTitle(chat);
 
@@ -44,10 +45,11 @@ function Workplace({ chat }: { chat: Chat }) {
     if (!roomy) setPeople(false);
   };
   const open = (name: string): void => {
+    // On a phone that would bring up the keyboard.
+    if (!narrow && name === chat.active) composer.current?.focus();
+    else wantsFocus.current = !narrow;
     chat.openRoom(name);
     setDrawer(false);
-    // On a phone that would bring up the keyboard.
-    if (!narrow) composer.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === "Escape") return closePanels();
@@ -98,6 +100,7 @@ function Workplace({ chat }: { chat: Chat }) {
               chat={chat}
               room={room}
               field={composer}
+              wantsFocus={wantsFocus}
             />
           </>
         )}

@@ -9,6 +9,8 @@ interface Props {
   readonly chat: Chat;
   readonly room: RoomState;
   readonly field: RefObject<HTMLTextAreaElement | null>;
+  /** Set before it is drawn: it takes the focus, once. */
+  readonly wantsFocus: RefObject<boolean>;
 }
 
 const IDLE_MS = 4_000;
@@ -16,7 +18,7 @@ const IDLE_MS = 4_000;
 const NEARLY_FULL = 0.85;
 
 /** Where one writes. */
-export function Composer({ chat, room, field }: Props) {
+export function Composer({ chat, room, field, wantsFocus }: Props) {
   const [text, setText] = useState(room.draft);
   const limit = chat.limits?.max_text_bytes ?? 0;
   const over = bytesOver(text, limit);
@@ -30,6 +32,11 @@ export function Composer({ chat, room, field }: Props) {
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight}px`;
   }, [text]);
+
+  useLayoutEffect(() => {
+    if (wantsFocus.current) field.current!.focus();
+    wantsFocus.current = false;
+  }, []);
 
   const change = (next: string): void => {
     setText(next);

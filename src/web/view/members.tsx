@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { Chat } from "../state/chat.ts";
 import type { RoomState } from "../state/room.ts";
 import { Avatar } from "./avatar.tsx";
@@ -18,7 +18,7 @@ export function Members({ chat, room, close }: Props) {
   const { members, count } = room;
   const me = chat.user?.id;
   const closeButton = useRef<HTMLButtonElement>(null);
-  useEffect(() => closeButton.current?.focus(), []);
+  useLayoutEffect(() => closeButton.current?.focus(), []);
   const sorted = useMemo(
     () =>
       [...(members ?? [])]

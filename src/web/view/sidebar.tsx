@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Chat } from "../state/chat.ts";
 import type { RoomState } from "../state/room.ts";
 import { MAX_ROOM_BYTES, nameProblem } from "../text/limits.ts";
@@ -17,7 +17,7 @@ interface Props {
 /** The rooms one is in, and oneself. */
 export function Sidebar({ chat, open, shown, close }: Props) {
   const closeButton = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (shown && close) closeButton.current?.focus();
   }, [shown, close === undefined]);
   return (
