@@ -103,6 +103,7 @@ describeInBrowser("everybody can use the page", () => {
     using bob = await scene(server);
     await using ann = await Visitor.open(server.http);
     const { keyboard } = ann.page;
+    await ann.page.locator("input:focus").waitFor();
     await keyboard.type("Ann");
     await keyboard.press("Enter");
     await ann.sees("second one");
