@@ -156,11 +156,12 @@ if (import.meta.main) {
   await using scene = await Scene.make();
   const browser = await launch();
   const folder = process.argv[2];
-  const desktop = { viewport: { width: 1280, height: 780 } };
+  const desktop = { viewport: { width: 1280, height: 850 } };
   for (const colorScheme of ["light", "dark"] as const) {
     const page = await scene.ada(browser, { ...desktop, colorScheme });
     await scene.news();
     await page.getByText("is typing").waitFor();
+    await page.locator(".round-trip").waitFor();
     const path = folder
       ? join(folder, `${colorScheme}.png`)
       : join(import.meta.dir, "../../src/web/screenshot.png");
