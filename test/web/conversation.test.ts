@@ -237,6 +237,25 @@ describeInBrowser("a conversation at the page", () => {
     await ann.connected();
   });
 
+  test("one that the server sent away for good can connect again", async () => {
+    await using server = new InProcessServer();
+    await using ann = await Visitor.open(server.http, { name: "Ann" });
+    await ann.say("before");
+    await ann.sees("before");
+    for (const peer of server.roomcast.gateway.peers)
+      peer.terminate(4000, "too many bad frames");
+    await ann.page.getByText("Disconnected. ").waitFor();
+    await ann.say("meanwhile");
+    await ann.page.getByText("Not sent.").waitFor();
+    await ann.page.getByRole("button", { name: "Connect again" }).click();
+    await ann.connected();
+    await ann.page.getByRole("button", { name: "Try again" }).click();
+    await ann.sees("meanwhile");
+    await ann.say("after");
+    await ann.sees("after");
+    expect(await ann.texts()).toEqual(["before", "meanwhile", "after"]);
+  });
+
   test("another history of the server is told, and shown", async () => {
     let server = new InProcessServer("--history", "memory");
     await using proxy = await CuttableProxy.start(

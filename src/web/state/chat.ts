@@ -397,7 +397,8 @@ export class Chat {
       this.#changed();
     });
     room.on("left", (error) => {
-      if (!current() || !error || this.connection.state === "closed") return;
+      // With the connection closed, its state tells it, and what is shown stays.
+      if (!current() || !error || error.code === "closed") return;
       state.status = "failed";
       state.problem = explain(error);
       state.room = undefined;
