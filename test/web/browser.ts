@@ -125,7 +125,7 @@ export class Visitor implements AsyncDisposable {
   }
 
   async connected(): Promise<void> {
-    await this.page.getByText("Connected").waitFor({ state: "attached" });
+    await this.page.locator(".status.open").waitFor({ state: "attached" });
   }
 
   /** After an outage, without waiting for the next attempt. */

@@ -187,7 +187,9 @@ describeInBrowser("a conversation at the page", () => {
     await bob.say("tea", "new 2");
     const rooms = ann.page.getByRole("navigation", { name: "Rooms" });
     await rooms.getByText("2 unread").waitFor();
-    expect(await ann.page.title()).toBe("(2) general · roomcast");
+    await ann.page.waitForFunction(
+      () => document.title === "(2) general · roomcast",
+    );
 
     await ann.page.reload();
     await rooms.getByText("2 unread").waitFor();
@@ -210,7 +212,7 @@ describeInBrowser("a conversation at the page", () => {
     await using server = new InProcessServer();
     await using ann = await Visitor.open(server.http, { name: "Ann" });
     const userOf = (): string =>
-      [...server.roomcast.gateway.connections][0]!.user.id;
+      [...server.roomcast.gateway.connections].at(-1)!.user.id;
     const first = userOf();
     await ann.page.reload();
     await ann.connected();

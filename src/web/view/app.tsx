@@ -1,4 +1,10 @@
-import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import {
+  useEffect,
+  useLayoutEffect,
+  useReducer,
+  useRef,
+  useState,
+} from "preact/hooks";
 import type { Chat } from "../state/chat.ts";
 import { addressOfRoom, roomOfAddress } from "./address.ts";
 import { Announcer } from "./announcer.tsx";
@@ -156,14 +162,14 @@ function useTheme(chat: Chat): void {
 
 function useAddressAndTitle(chat: Chat): void {
   const { active, unread } = chat;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (active === undefined || roomOfAddress() === active) return;
     // The first one belongs to the page's own entry in the browser's history.
     if (location.hash === "")
       history.replaceState(null, "", addressOfRoom(active));
     else location.hash = addressOfRoom(active);
   }, [active]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const count = unread > 0 ? `(${unread > 99 ? "99+" : unread}) ` : "";
     document.title = `${count}${active ?? "roomcast"}${active ? " · roomcast" : ""}`;
   }, [active, unread]);
