@@ -12,7 +12,7 @@ const STAGES: readonly (readonly string[])[] = [
   ["broker"],
   ["gateway"],
   ["client"],
-  ["web"],
+  ["terminal", "web"],
   ["."],
 ];
 

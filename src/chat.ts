@@ -1,0 +1,92 @@
+/** `bun run chat`: the chat in a terminal, and for scripts. `--help` says all. */
+import { createInterface } from "node:readline";
+import { RoomcastClient } from "./client/index.ts";
+import { Conversation, type Screen } from "./terminal/conversation.ts";
+import { styleFor } from "./terminal/line.ts";
+import {
+  HELP,
+  parseChatOptions,
+  type ChatOptions,
+} from "./terminal/options.ts";
+import { TerminalScreen } from "./terminal/screen.ts";
+import { runScript } from "./terminal/script.ts";
+
+const { stdin, stdout } = process;
+
+function fail(message: string): void {
+  console.error(`chat: ${message}`);
+}
+
+async function main(): Promise<number> {
+  let options: ChatOptions | undefined;
+  try {
+    options = parseChatOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    fail(`${(error as Error).message} (--help lists the options)`);
+    return 2;
+  }
+  if (!options) {
+    stdout.write(HELP);
+    return 0;
+  }
+  const { url, name, format, timeout } = options;
+  const client = new RoomcastClient(url, {
+    name,
+    format,
+    ...(stdin.isTTY
+      ? {}
+      : { sendTimeoutMs: timeout * 1000, requestTimeoutMs: timeout * 1000 }),
+  });
+  const code = stdin.isTTY
+    ? await converse(client, options)
+    : await script(client, options);
+  await client.close();
+  return code;
+}
+
+async function script(
+  client: RoomcastClient,
+  options: ChatOptions,
+): Promise<number> {
+  const read = () => createInterface({ input: stdin });
+  return (await runScript(client, options, read, fail)) ? 0 : 1;
+}
+
+function converse(
+  client: RoomcastClient,
+  options: ChatOptions,
+): Promise<number> {
+  const input = createInterface({ input: stdin, output: stdout, prompt: "> " });
+  const terminal = stdout.isTTY ? new TerminalScreen(input, stdout) : undefined;
+  const screen: Screen = terminal ?? {
+    print: (line) => stdout.write(`${line}\n`),
+  };
+  return new Promise((resolve) => {
+    let isOver = false;
+    const over = (reason?: string): void => {
+      if (isOver) return;
+      isOver = true;
+      input.close();
+      if (reason) fail(reason);
+      resolve(reason ? 1 : 0);
+    };
+    const conversation = new Conversation(
+      client,
+      options,
+      styleFor(stdout.isTTY, process.env),
+      screen,
+      over,
+    );
+    input.on("line", (line) => {
+      terminal?.entered(line);
+      conversation.line(line);
+      input.prompt();
+    });
+    // Ctrl-C and Ctrl-D.
+    input.on("SIGINT", () => over());
+    input.on("close", () => over());
+    if (terminal) input.prompt();
+  });
+}
+
+process.exit(await main());

@@ -1,0 +1,230 @@
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { RoomcastClient } from "../../src/client/index.ts";
+import {
+  InProcessServer,
+  ServerProcess,
+  TempFolder,
+} from "../support/server.ts";
+
+setDefaultTimeout(20_000);
+
+const CHAT = join(import.meta.dir, "../../src/chat.ts");
+
+const server = new InProcessServer();
+afterAll(() => server[Symbol.asyncDispose]());
+
+let rooms = 0;
+const freshRoom = (): string => `terminal ${++rooms}`;
+
+/** Runs the program with piped input, as a script does. */
+async function script(
+  input: string | ReadableStream,
+  ...args: string[]
+): Promise<{ code: number; out: string; err: string }> {
+  const child = Bun.spawn([process.execPath, "run", CHAT, ...args], {
+    stdin: typeof input === "string" ? Buffer.from(input) : input,
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, ROOMCAST_URL: server.http },
+  });
+  const [code, out, err] = await Promise.all([
+    child.exited,
+    child.stdout.text(),
+    child.stderr.text(),
+  ]);
+  return { code, out, err };
+}
+
+async function textsIn(room: string): Promise<string[]> {
+  const client = new RoomcastClient(server.http);
+  try {
+    const joined = await client.join(room);
+    const { messages } = await joined.history({ limit: 500 });
+    return messages.map(({ from, text }) => `${from}: ${text}`);
+  } finally {
+    await client.close();
+  }
+}
+
+describe("with piped input", () => {
+  test.each(["json", "msgpack"])(
+    "each line is stored, in order, and it ends by itself (%s)",
+    async (format) => {
+      const room = freshRoom();
+      const lines = Array.from({ length: 120 }, (_, i) => `line ${i}`);
+      const flags = ["--room", room, "--name", "ci", "--format", format];
+      expect(await script(lines.join("\n"), ...flags)).toEqual({
+        code: 0,
+        out: "",
+        err: "",
+      });
+      expect(await textsIn(room)).toEqual(lines.map((line) => `ci: ${line}`));
+    },
+  );
+
+  test("lines are taken as they are: a slash is no command, empty ones are left out", async () => {
+    const room = freshRoom();
+    const input = "/quit\n\n  \n indented\n";
+    const flags = ["--room", room, "--name", "ci"];
+    expect((await script(input, ...flags)).code).toBe(0);
+    expect(await textsIn(room)).toEqual(["ci: /quit", "ci:  indented"]);
+  });
+
+  test("no input is no failure", async () => {
+    expect((await script("", "--room", freshRoom())).code).toBe(0);
+  });
+
+  test("a line that is refused is named, the others are stored, and the exit code tells", async () => {
+    const room = freshRoom();
+    const input = `one\n${"x".repeat(5000)}\nthree\n`;
+    const { code, err } = await script(input, "--room", room, "--name", "ci");
+    expect(code).toBe(1);
+    expect(err).toContain("line 2 was not stored: text has 5000 bytes");
+    expect(await textsIn(room)).toEqual(["ci: one", "ci: three"]);
+  });
+
+  test("without a server it gives up in the time it was given, and says why", async () => {
+    const { code, err } = await script(
+      "hi\n",
+      "--url",
+      "http://127.0.0.1:1",
+      "--timeout",
+      "1",
+    );
+    expect(code).toBe(1);
+    expect(err).toContain("nothing was sent: no connection in 1 s");
+  });
+
+  test("a wrong option is told in one line", async () => {
+    const { code, err } = await script("hi\n", "--format", "xml");
+    expect(code).toBe(2);
+    expect(err).toBe(
+      'chat: --format "xml": allowed are json and msgpack (--help lists the options)\n',
+    );
+  });
+
+  test("--help says how to use it", async () => {
+    const { code, out } = await script("", "--help");
+    expect(code).toBe(0);
+    expect(out).toContain("bun run chat");
+  });
+});
+
+/** The program on a terminal of its own. */
+class Terminal implements Disposable {
+  #printed = "";
+  #wakers: (() => void)[] = [];
+  readonly #child: Bun.Subprocess;
+
+  constructor(url: string, ...args: string[]) {
+    this.#child = Bun.spawn(
+      [process.execPath, "run", CHAT, "--url", url, ...args],
+      {
+        env: { ...process.env, NO_COLOR: "1", TERM: "xterm" },
+        terminal: {
+          cols: 100,
+          rows: 30,
+          data: (_terminal, data) => {
+            this.#printed += new TextDecoder().decode(data);
+            for (const wake of this.#wakers.splice(0)) wake();
+          },
+        },
+      },
+    );
+  }
+
+  get exited(): Promise<number> {
+    return this.#child.exited;
+  }
+
+  type(keys: string): void {
+    this.#child.terminal!.write(keys);
+  }
+
+  /** Resolves when it has printed this, after what was seen before. */
+  async sees(text: string): Promise<void> {
+    for (;;) {
+      const at = this.#printed.indexOf(text);
+      if (at >= 0) {
+        this.#printed = this.#printed.slice(at + text.length);
+        return;
+      }
+      await new Promise<void>((resolve) => this.#wakers.push(resolve));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.kill("SIGKILL");
+  }
+}
+
+describe("on a terminal", () => {
+  test("two people talk: history, who is here, another room, and goodbye", async () => {
+    const room = freshRoom();
+    await script("from before\n", "--room", room, "--name", "ci");
+    const flags = (name: string) => ["--room", room, "--name", name];
+    using ann = new Terminal(server.http, ...flags("Ann"));
+    await ann.sees("ci: from before");
+    using bob = new Terminal(server.http, ...flags("Bob"));
+    await bob.sees("2 people here");
+    await ann.sees("Bob came");
+    ann.type("hello Bob\r");
+    await bob.sees("Ann: hello Bob");
+    await ann.sees("Ann: hello Bob");
+    bob.type("//shrug\r");
+    await ann.sees("Bob: /shrug");
+    ann.type("/who\r");
+    await ann.sees("2 here: Ann, Bob");
+    ann.type("/nonsense\r");
+    await ann.sees("! there is no command /nonsense");
+    ann.type("/join elsewhere\r");
+    await ann.sees("elsewhere: nobody else here");
+    await bob.sees("Ann left");
+    ann.type("/quit\r");
+    expect(await ann.exited).toBe(0);
+    bob.type("\x03");
+    expect(await bob.exited).toBe(0);
+  });
+
+  test("what is being typed stays whole when lines come in", async () => {
+    const room = freshRoom();
+    using ann = new Terminal(server.http, "--room", room, "--name", "Ann");
+    await ann.sees("nobody else here");
+    ann.type("half ");
+    await ann.sees("half ");
+    await script("between\n", "--room", room, "--name", "ci");
+    await ann.sees("ci: between");
+    // Below the new line, the prompt and what was typed.
+    await ann.sees("> half ");
+    ann.type("done\r");
+    await ann.sees("Ann: half done");
+  });
+
+  test("a server that is killed and comes back loses nothing that was typed", async () => {
+    using folder = new TempFolder();
+    const first = await ServerProcess.start(folder.path);
+    using ann = new Terminal(first.http, "--name", "Ann");
+    await ann.sees("nobody else here");
+    ann.type("before\r");
+    await ann.sees("Ann: before");
+    await first.signal("SIGKILL");
+    await ann.sees("connection lost");
+    ann.type("meanwhile\r");
+    await using _second = await ServerProcess.start(
+      folder.path,
+      "--port",
+      String(first.port),
+    );
+    await ann.sees("connected again");
+    await ann.sees("Ann: meanwhile");
+  });
+
+  test("an escape sequence from another does not reach the terminal", async () => {
+    const room = freshRoom();
+    using ann = new Terminal(server.http, "--room", room, "--name", "Ann");
+    await ann.sees("nobody else here");
+    await script("\x1b]0;owned\x07\x1b[2Jgone\n", "--room", room);
+    await ann.sees(": ]0;owned[2Jgone");
+  });
+});
