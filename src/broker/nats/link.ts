@@ -1,0 +1,311 @@
+import { readFileSync } from "node:fs";
+import {
+  connect,
+  createInbox,
+  credsAuthenticator,
+  type Authenticator,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  type Subscription,
+} from "@nats-io/transport-node";
+
+export interface LinkOptions {
+  /** `nats://` or `tls://` URLs, parted by commas; user, password or token in them. */
+  readonly urls: string;
+  /** Files, or "" for none. */
+  readonly creds: string;
+  readonly ca: string;
+}
+
+/** NATS cannot be used as it is configured: one line that says why. */
+export class NatsError extends Error {}
+
+/** NATS did not answer in time, or the connection is gone. */
+export class LinkError extends Error {}
+
+export interface LinkEvents {
+  readonly onUp: () => void;
+  readonly onDown: () => void;
+  /** For good: no reconnect follows. */
+  readonly onClosed: (reason: string) => void;
+}
+
+/** Whoever a reply is for. */
+export interface Addressee {
+  answer(msg: Msg): void;
+}
+
+/** A dead server is noticed after three of them. */
+const PING_MS = 1000;
+/** A server that accepts connections and then says nothing: a stopped process does. */
+const DIAL_MS = 2000;
+const RECONNECT_MS = 250;
+
+/**
+ * The connection to NATS. Replies of all kinds come to one inbox and are told apart by a number, so that a request costs
+ * neither a subscription nor a timer of its own.
+ */
+export class Link {
+  #up = true;
+  #downAt = 0;
+  #closed = false;
+  readonly #addressees = new Map<string, Addressee>();
+  readonly #inbox: string;
+  #replies = 0;
+  #flush: Promise<void> | undefined;
+
+  private constructor(
+    readonly nc: NatsConnection,
+    private readonly events: LinkEvents,
+  ) {
+    this.#inbox = `${createInbox()}.`;
+    nc.subscribe(`${this.#inbox}*`, {
+      callback: (error, msg) => {
+        if (error) return;
+        this.#addressees
+          .get(msg.subject.slice(this.#inbox.length))
+          ?.answer(msg);
+      },
+    });
+    void this.#watch();
+    void nc.closed().then((error) => {
+      this.#down();
+      if (!this.#closed) this.events.onClosed(error?.message ?? "closed");
+    });
+  }
+
+  /** @throws NatsError NATS is not there, or refuses */
+  static async open(options: LinkOptions, events: LinkEvents): Promise<Link> {
+    const { servers, authenticator, tls } = parseUrls(options);
+    try {
+      const nc = await connect({
+        servers,
+        name: "roomcast",
+        ...(authenticator.length > 0 ? { authenticator } : {}),
+        ...(tls ? { tls } : {}),
+        timeout: DIAL_MS,
+        pingInterval: PING_MS,
+        maxPingOut: 2,
+        reconnectTimeWait: RECONNECT_MS,
+        maxReconnectAttempts: -1,
+        // A server that is starting may not know its users yet.
+        ignoreAuthErrorAbort: true,
+        // A stack for each request costs more than the request.
+        noAsyncTraces: true,
+      });
+      return new Link(nc, events);
+    } catch (error) {
+      throw new NatsError(
+        `NATS at ${servers.join(", ")} cannot be used: ${(error as Error).message}`,
+      );
+    }
+  }
+
+  get up(): boolean {
+    return this.#up;
+  }
+
+  /** Ms since the connection was lost; 0 while it is there. */
+  get downFor(): number {
+    return this.#up ? 0 : performance.now() - this.#downAt;
+  }
+
+  /** Bytes of a message's headers and body, at most. */
+  get maxPayload(): number {
+    return this.nc.info?.max_payload ?? 1024 * 1024;
+  }
+
+  /** Gives an address to answer to. `forget` must follow. */
+  address(to: Addressee): string {
+    const token = (++this.#replies).toString(36);
+    this.#addressees.set(token, to);
+    return `${this.#inbox}${token}`;
+  }
+
+  forget(address: string): void {
+    this.#addressees.delete(address.slice(this.#inbox.length));
+  }
+
+  /** @param headers encoded, see `encodeHeaders` */
+  publish(
+    subject: string,
+    body: Uint8Array | string,
+    reply: string,
+    headers?: EncodedHeaders,
+  ): void {
+    this.nc.publish(subject, body, {
+      reply,
+      ...(headers ? { headers: headers as unknown as MsgHdrs } : {}),
+    });
+  }
+
+  /**
+   * Sends a request and hands every answer to `take`, until it returns true.
+   * @throws LinkError
+   */
+  request(
+    subject: string,
+    body: object,
+    take: (msg: Msg) => boolean,
+    timeoutMs = REQUEST_MS,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (error?: Error): void => {
+        clearTimeout(timer);
+        this.forget(address);
+        if (error) reject(error);
+        else resolve();
+      };
+      const address = this.address({
+        answer: (msg) => {
+          if (isNoResponders(msg)) {
+            end(new LinkError("nobody in NATS answers"));
+            return;
+          }
+          try {
+            if (take(msg)) end();
+          } catch (error) {
+            end(error as Error);
+          }
+        },
+      });
+      const timer = setTimeout(
+        () => end(new LinkError("NATS did not answer in time")),
+        timeoutMs,
+      );
+      if (!this.#up) end(new LinkError("NATS is not there"));
+      else this.publish(subject, JSON.stringify(body), address);
+    });
+  }
+
+  /** @throws LinkError the connection is closed */
+  subscribe(subject: string, take: (msg: Msg) => void): Subscription {
+    if (this.nc.isClosed()) throw new LinkError("NATS is closed");
+    return this.nc.subscribe(subject, {
+      callback: (error, msg) => {
+        if (!error) take(msg);
+      },
+    });
+  }
+
+  /**
+   * Resolves when the server has processed everything sent so far. Calls of one turn share a round trip.
+   * @throws LinkError
+   */
+  flush(): Promise<void> {
+    if (this.#flush) return this.#flush;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#flush = promise;
+    queueMicrotask(() => {
+      this.#flush = undefined;
+      const timer = setTimeout(
+        () => reject(new LinkError("NATS did not answer in time")),
+        REQUEST_MS,
+      );
+      this.nc
+        .flush()
+        .then(resolve, (error: Error) => reject(new LinkError(error.message)))
+        .finally(() => clearTimeout(timer));
+    });
+    return promise;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.nc.close();
+  }
+
+  #down(): void {
+    if (!this.#up) return;
+    this.#up = false;
+    this.#downAt = performance.now();
+    this.events.onDown();
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.nc.status()) {
+      if (status.type === "disconnect") this.#down();
+      else if (status.type === "reconnect") {
+        this.#up = true;
+        this.events.onUp();
+      }
+    }
+  }
+}
+
+const REQUEST_MS = 2000;
+
+/** NATS's own answer where nobody listens on a subject. */
+export function isNoResponders(msg: Msg): boolean {
+  return msg.data.length === 0 && msg.headers?.code === 503;
+}
+
+/** Headers as bytes: the client's own class checks and joins them anew for each message, for more than a send costs. */
+export interface EncodedHeaders {
+  encode(): Uint8Array;
+}
+
+/** @param value without line ends */
+export function encodeHeader(name: string, value: string): EncodedHeaders {
+  const bytes = Buffer.from(`NATS/1.0\r\n${name}: ${value}\r\n\r\n`);
+  return { encode: () => bytes };
+}
+
+/** @throws NatsError */
+function parseUrls({ urls, creds, ca }: LinkOptions): {
+  servers: string[];
+  authenticator: Authenticator[];
+  tls: NodeConnectionOptions["tls"] | undefined;
+} {
+  const servers: string[] = [];
+  let user: string | undefined;
+  let pass: string | undefined;
+  let encrypted = false;
+  for (const given of urls.split(",")) {
+    const text = given.trim();
+    let url: URL;
+    try {
+      url = new URL(text.includes("://") ? text : `nats://${text}`);
+    } catch {
+      throw new NatsError(
+        `--nats: ${JSON.stringify(withoutSecret(text))} is not a URL`,
+      );
+    }
+    if (url.protocol !== "nats:" && url.protocol !== "tls:")
+      throw new NatsError(
+        `--nats: ${url.protocol}// is not known; allowed is nats:// or tls://`,
+      );
+    encrypted ||= url.protocol === "tls:";
+    if (url.username) user = decodeURIComponent(url.username);
+    if (url.password) pass = decodeURIComponent(url.password);
+    servers.push(`${url.hostname}:${url.port || "4222"}`);
+  }
+  const tls = encrypted || ca ? { ...(ca ? { caFile: ca } : {}) } : undefined;
+  const authenticator: Authenticator[] = [];
+  if (creds) {
+    read(creds);
+    // Read anew for each connection: credentials expire and are replaced.
+    authenticator.push(credsAuthenticator(() => read(creds)));
+  }
+  // In a URL a name without a password is a token.
+  if (user !== undefined)
+    authenticator.push(() =>
+      pass === undefined ? { auth_token: user } : { user, pass },
+    );
+  if (ca) read(ca);
+  return { servers, authenticator, tls };
+}
+
+function withoutSecret(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, "//…@");
+}
+
+function read(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new NatsError(`${file} cannot be read: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,374 @@
+import {
+  jetstreamManager,
+  type JetStreamManager,
+  type StreamInfo,
+} from "@nats-io/jetstream";
+import type { Subscription } from "@nats-io/transport-node";
+import {
+  BrokerError,
+  type Broker,
+  type Deliver,
+  type Done,
+  type Draft,
+  type Page,
+  type Range,
+} from "../broker.ts";
+import { Feed } from "./feed.ts";
+import { Heads } from "./heads.ts";
+import { Healer } from "./healer.ts";
+import { Health } from "./health.ts";
+import { Link, LinkError, NatsError, type LinkOptions } from "./link.ts";
+import { Pages } from "./pages.ts";
+import { Publisher, type PublisherOptions } from "./publisher.ts";
+import { StreamReader } from "./reader.ts";
+import { decode, toStored, type Stored } from "./stored.ts";
+import {
+  ensureStreams,
+  epochOf,
+  renewLife,
+  streamInfo,
+  type StreamOptions,
+} from "./streams.ts";
+import { Subjects, type Place } from "./subjects.ts";
+
+export interface NatsOptions
+  extends LinkOptions, StreamOptions, PublisherOptions {
+  readonly prefix: string;
+  /** Over which rooms are spread. Cannot change once events are stored. */
+  readonly streams: number;
+}
+
+export interface NatsEvents {
+  /** Something an operator wants to read. */
+  readonly tell: (message: string) => void;
+  /** The store is another one than at the start, or closed to us: the process must be started anew. Called once. */
+  readonly onEnd: (reason: string) => void;
+}
+
+const TICK_MS = 100;
+const PROBE_MS = 2000;
+const VERIFY_MS = 5000;
+/** A leader that was just deposed may tell an old state: one look is no proof. */
+const PROOFS = 3;
+const RETRY_AFTER_MS = 1000;
+
+interface Subscribed {
+  readonly feed: Feed;
+  readonly subscription: Subscription;
+  /** Settles with the head from which on events are delivered. */
+  started: Promise<number>;
+}
+
+/**
+ * The broker over NATS JetStream: streams sequence, store and republish; this delivers what subscribed rooms get, without
+ * hole or repeat, and reads what was missed. See README.md beside this file.
+ */
+export class NatsBroker<Origin> implements Broker<Origin> {
+  readonly #rooms = new Map<string, Subscribed>();
+  readonly #reader: StreamReader;
+  readonly #pages: Pages;
+  readonly #healer: Healer;
+  readonly #heads: Heads;
+  readonly #health: Health;
+  readonly #publisher: Publisher<Origin>;
+  readonly #ticker: Timer;
+  readonly #timers: readonly Timer[];
+  /** The highest seq seen in each stream, and how often in a row the stream told of a lower one. */
+  readonly #seen: { seq: number; below: number; missing: number }[];
+  #closed = false;
+  #ended = false;
+  #strangers = 0;
+
+  private constructor(
+    readonly epoch: string,
+    private readonly link: Link,
+    private readonly jsm: JetStreamManager,
+    private readonly subjects: Subjects,
+    private readonly deliver: Deliver<Origin>,
+    options: NatsOptions,
+    private readonly events: NatsEvents,
+  ) {
+    const up = (): boolean => link.up;
+    this.#seen = Array.from({ length: subjects.streams }, () => ({
+      seq: 0,
+      below: 0,
+      missing: 0,
+    }));
+    this.#reader = new StreamReader(link);
+    this.#pages = new Pages(this.#reader, {
+      untouched: (place) => this.#untouched(place),
+    });
+    this.#healer = new Healer(this.#reader, this.#pages, up, (feed) =>
+      this.#publisher.feedChanged(feed.place.room),
+    );
+    this.#heads = new Heads(
+      this.#reader,
+      () => this.#feeds(),
+      up,
+      (feed, head) => this.#healer.suspect(feed, head),
+    );
+    this.#health = new Health(subjects.streams, () => link.downFor);
+    this.#publisher = new Publisher(
+      link,
+      this.#reader,
+      this.#health,
+      {
+        place: (room) => subjects.place(room),
+        feed: (room) => this.#rooms.get(room)?.feed,
+        awaitDelivery: (feed, seq) => this.#healer.suspect(feed, seq),
+      },
+      options,
+    );
+    this.#ticker = setInterval(() => {
+      const now = performance.now();
+      this.#heads.tick(now);
+      this.#healer.tick(now);
+      this.#publisher.tick(now);
+    }, TICK_MS);
+    this.#timers = [
+      setInterval(() => void this.#probe(), PROBE_MS),
+      setInterval(() => void this.#verify(), VERIFY_MS),
+    ];
+  }
+
+  /** @throws NatsError NATS is not there, refuses, is too old, or its streams are not fit for use */
+  static async open<Origin>(
+    options: NatsOptions,
+    deliver: Deliver<Origin>,
+    events: NatsEvents,
+  ): Promise<NatsBroker<Origin>> {
+    let broker: NatsBroker<Origin> | undefined;
+    const link = await Link.open(options, {
+      onUp: () => {
+        if (broker) broker.#heads.soon();
+      },
+      onDown: () => {
+        if (broker) broker.#publisher.down();
+      },
+      onClosed: (reason) => {
+        if (broker) broker.#end(`NATS closed the connection: ${reason}`);
+      },
+    });
+    try {
+      requireVersion(link.nc.info?.version ?? "");
+      const subjects = new Subjects(options.prefix, options.streams);
+      const jsm = await manager(link);
+      const epoch = await ensureStreams(jsm, subjects, options, events.tell);
+      broker = new NatsBroker(
+        epoch,
+        link,
+        jsm,
+        subjects,
+        deliver,
+        options,
+        events,
+      );
+      return broker;
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
+  }
+
+  /** Whether NATS is there and its streams take messages, as far as is known. */
+  get ready(): boolean {
+    return this.link.up && this.#health.allTake;
+  }
+
+  publish(draft: Draft, origin: Origin, done: Done<Origin>): void {
+    this.#publisher.publish(draft, origin, done);
+  }
+
+  subscribe(room: string): Promise<number> {
+    const known = this.#rooms.get(room);
+    if (known)
+      return known.feed.started
+        ? Promise.resolve(known.feed.position)
+        : known.started;
+    const feed = new Feed(this.subjects.place(room), this.#take);
+    let subscription: Subscription;
+    try {
+      subscription = this.link.subscribe(feed.place.live, (msg) => {
+        const stored = toStored(msg);
+        if (stored && feed.receive(stored)) this.#healer.heal(feed);
+      });
+    } catch (error) {
+      return Promise.reject(toBrokerError(error));
+    }
+    const started = this.#start(feed);
+    this.#rooms.set(room, { feed, subscription, started });
+    return started;
+  }
+
+  async #start(feed: Feed): Promise<number> {
+    try {
+      // What is stored after the subscription is known to the server comes live; what was before, the head counts.
+      await this.link.flush();
+      const head = await this.#heads.of(feed.place);
+      // It may have been unsubscribed while this waited.
+      if (feed.closed) return head;
+      feed.start(head);
+      this.#heads.lookAgain(feed);
+      if (feed.missing > 0) this.#healer.heal(feed);
+      this.#publisher.feedChanged(feed.place.room);
+      return head;
+    } catch (error) {
+      if (!feed.closed) this.unsubscribe(feed.place.room);
+      throw toBrokerError(error);
+    }
+  }
+
+  unsubscribe(room: string): void {
+    const subscribed = this.#rooms.get(room);
+    if (!subscribed) return;
+    this.#rooms.delete(room);
+    subscribed.feed.closed = true;
+    subscribed.subscription.unsubscribe();
+    this.#publisher.feedChanged(room);
+  }
+
+  async read(room: string, range: Range): Promise<Page> {
+    try {
+      return await this.#pages.read(this.subjects.place(room), range);
+    } catch (error) {
+      throw toBrokerError(error);
+    }
+  }
+
+  flush(): Promise<void> {
+    return this.#publisher.flush();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    await this.flush();
+    this.#closed = true;
+    clearInterval(this.#ticker);
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const { feed } of this.#rooms.values()) feed.closed = true;
+    this.#rooms.clear();
+    await this.link.close();
+  }
+
+  *#feeds(): Iterable<Feed> {
+    for (const { feed } of this.#rooms.values()) yield feed;
+  }
+
+  /** The next message of a room's log. @returns whether it is an event */
+  readonly #take = (place: Place, stored: Stored, prev: number): boolean => {
+    this.#saw(place.index, stored.seq);
+    const decoded = decode(place.room, stored, prev);
+    if (!decoded) {
+      if (this.#strangers++ === 0)
+        this.events.tell(
+          `message ${stored.seq} of stream ${place.stream} is not roomcast's, or of a later version: passed over, like all such`,
+        );
+      return false;
+    }
+    const pending = this.#publisher.own(decoded.tag);
+    this.deliver(decoded.event, pending?.origin);
+    if (pending) this.#publisher.delivered(pending, stored.seq, stored.ts);
+    return true;
+  };
+
+  #saw(index: number, seq: number): void {
+    const seen = this.#seen[index]!;
+    if (seq > seen.seq) seen.seq = seq;
+  }
+
+  async #untouched(place: Place): Promise<boolean> {
+    const info = await this.#info(place.index);
+    return info !== undefined && info.state.messages === info.state.last_seq;
+  }
+
+  /** @throws LinkError */
+  async #info(index: number): Promise<StreamInfo | undefined> {
+    try {
+      return await streamInfo(this.jsm, this.subjects.stream(index));
+    } catch (error) {
+      throw new LinkError((error as Error).message);
+    }
+  }
+
+  /** Asks the leaders of streams that failed whether they are back: publishes are refused meanwhile. */
+  async #probe(): Promise<void> {
+    if (!this.link.up) return;
+    for (const index of this.#health.failing) {
+      try {
+        if (await this.#info(index)) this.#health.works(index);
+      } catch (error) {
+        if (!(error instanceof LinkError)) throw error;
+      }
+    }
+  }
+
+  /** Looks whether the streams are still those of the start: under others positions mean nothing. */
+  async #verify(): Promise<void> {
+    if (!this.link.up) return;
+    const infos: StreamInfo[] = [];
+    for (const [index, seen] of this.#seen.entries()) {
+      const expected = seen.seq;
+      let info: StreamInfo | undefined;
+      try {
+        info = await this.#info(index);
+      } catch (error) {
+        if (!(error instanceof LinkError)) throw error;
+        return;
+      }
+      seen.missing = info ? 0 : seen.missing + 1;
+      seen.below = info && info.state.last_seq < expected ? seen.below + 1 : 0;
+      if (seen.missing >= PROOFS) {
+        this.#end(`NATS stream ${this.subjects.stream(index)} is gone`);
+        return;
+      }
+      if (info && seen.below >= PROOFS) {
+        // Its next messages would have positions that others have already.
+        await renewLife(this.jsm, info).catch((error: Error) =>
+          this.events.tell(error.message),
+        );
+        this.#end(
+          `NATS stream ${info.config.name} lost its end or was restored: it is at ${info.state.last_seq}, and was at ${expected}`,
+        );
+        return;
+      }
+      if (info) infos.push(info);
+    }
+    if (infos.length === this.subjects.streams && epochOf(infos) !== this.epoch)
+      this.#end("a NATS stream was made anew or restored");
+  }
+
+  #end(reason: string): void {
+    if (this.#closed || this.#ended) return;
+    this.#ended = true;
+    this.events.onEnd(reason);
+  }
+}
+
+/** Batched direct gets came with 2.11. @throws NatsError */
+function requireVersion(version: string): void {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major < 2 || (major === 2 && minor < 11))
+    throw new NatsError(
+      `the NATS server is version ${version}; 2.11 or newer is needed`,
+    );
+}
+
+/** @throws NatsError */
+async function manager(link: Link): Promise<JetStreamManager> {
+  try {
+    return await jetstreamManager(link.nc);
+  } catch (error) {
+    throw new NatsError(
+      `JetStream is not enabled, or not for this user: ${(error as Error).message}`,
+    );
+  }
+}
+
+/**
+ * What reads and subscriptions fail with, as gateways know it.
+ * @throws anything else: it is a mistake in this program
+ */
+function toBrokerError(error: unknown): BrokerError {
+  if (!(error instanceof LinkError)) throw error;
+  return new BrokerError("unavailable", error.message, RETRY_AFTER_MS);
+}

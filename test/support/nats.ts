@@ -1,0 +1,147 @@
+import { connect } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { TempFolder } from "./server.ts";
+
+/** Where the tests find a NATS server; undefined where there is none. */
+export const natsServer = Bun.which("nats-server") ?? undefined;
+
+/** Says which tests are left out where there is no NATS server, and how to get one. */
+export function tellSkipped(what: string): void {
+  if (natsServer) return;
+  console.warn(
+    `skipped: ${what}. They need nats-server 2.11 or newer on the PATH:\n` +
+      "  go install github.com/nats-io/nats-server/v2@v2.15.1   (and Go's bin folder on the PATH)",
+  );
+}
+
+function freePort(): number {
+  const listener = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { data() {} },
+  });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
+/** A nats-server process of its own. Its ports and files stay the same over restarts. */
+export class NatsServer {
+  #process: Bun.Subprocess | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly port: number,
+    private readonly config: string,
+  ) {}
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  start(): void {
+    this.#process = Bun.spawn([natsServer!, "-c", this.config], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process!.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    this.#process?.kill("SIGKILL");
+    await this.#process?.exited;
+  }
+}
+
+/** One server, or several as a cluster, in a temporary folder, on free ports of the loopback. */
+export class NatsServers implements AsyncDisposable {
+  readonly servers: readonly NatsServer[];
+  readonly #folder = new TempFolder();
+
+  private constructor(count: number, settings: string) {
+    const routes = Array.from({ length: count }, freePort);
+    this.servers = routes.map((route, i) => {
+      const name = `n${i}`;
+      const port = freePort();
+      const config = join(this.#folder.path, `${name}.conf`);
+      const store = join(this.#folder.path, name);
+      mkdirSync(store);
+      const others = routes.map((r) => `nats://127.0.0.1:${r}`);
+      writeFileSync(
+        config,
+        [
+          `server_name: ${name}`,
+          `listen: 127.0.0.1:${port}`,
+          `jetstream { store_dir: ${JSON.stringify(store)}, max_mem: 64MB, max_file: 4GB }`,
+          settings,
+          count > 1
+            ? `cluster { name: c, listen: 127.0.0.1:${route}, routes: ${JSON.stringify(others)} }`
+            : "",
+        ].join("\n"),
+      );
+      return new NatsServer(name, port, config);
+    });
+  }
+
+  /** Resolves when JetStream answers. @param settings more lines of the servers' configuration */
+  static async start(count: number, settings = ""): Promise<NatsServers> {
+    const servers = new NatsServers(count, settings);
+    for (const server of servers.servers) server.start();
+    await servers.answer();
+    return servers;
+  }
+
+  get urls(): string {
+    return this.servers.map(({ url }) => url).join(",");
+  }
+
+  /** Resolves when JetStream of every server answers, with a leader and all members. */
+  async answer(): Promise<void> {
+    for (const { url } of this.servers)
+      for (;;) {
+        try {
+          const nc = await connect({ servers: url.slice(7), reconnect: false });
+          try {
+            const jsm = await jetstreamManager(nc);
+            await jsm.getAccountInfo();
+            break;
+          } finally {
+            await nc.close();
+          }
+        } catch {
+          // A process that starts cannot be waited for but by asking.
+          await Bun.sleep(50);
+        }
+      }
+  }
+
+  /** The server that leads a stream. */
+  async leaderOf(stream: string): Promise<NatsServer> {
+    const nc = await connect({
+      servers: this.servers.map(({ port }) => `127.0.0.1:${port}`),
+    });
+    try {
+      const jsm = await jetstreamManager(nc);
+      for (;;) {
+        const leader = (await jsm.streams.info(stream)).cluster?.leader;
+        const server = this.servers.find(({ name }) => name === leader);
+        if (server) return server;
+        if (this.servers.length === 1) return this.servers[0]!;
+      }
+    } finally {
+      await nc.close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A stopped process must go on to be ended.
+    await Promise.all(this.servers.map((server) => server.kill()));
+    this.#folder[Symbol.dispose]();
+  }
+}
