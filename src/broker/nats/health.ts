@@ -32,11 +32,4 @@ export class Health {
   get allTake(): boolean {
     return this.#failingSince.every((_, index) => this.takes(index));
   }
-
-  /** Streams that are to be probed. */
-  get failing(): number[] {
-    return [...this.#failingSince.keys()].filter(
-      (index) => this.#failingSince[index] !== undefined,
-    );
-  }
 }

@@ -46,8 +46,7 @@ export interface NatsEvents {
 }
 
 const TICK_MS = 100;
-const PROBE_MS = 2000;
-const VERIFY_MS = 5000;
+const LOOK_MS = 2000;
 /** A leader that was just deposed may tell an old state: one look is no proof. */
 const PROOFS = 3;
 const RETRY_AFTER_MS = 1000;
@@ -71,8 +70,8 @@ export class NatsBroker<Origin> implements Broker<Origin> {
   readonly #heads: Heads;
   readonly #health: Health;
   readonly #publisher: Publisher<Origin>;
-  readonly #ticker: Timer;
   readonly #timers: readonly Timer[];
+  #looking = false;
   /** The highest seq seen in each stream, and how often in a row the stream told of a lower one. */
   readonly #seen: { seq: number; below: number; missing: number }[];
   #closed = false;
@@ -119,15 +118,14 @@ export class NatsBroker<Origin> implements Broker<Origin> {
       },
       options,
     );
-    this.#ticker = setInterval(() => {
-      const now = performance.now();
-      this.#heads.tick(now);
-      this.#healer.tick(now);
-      this.#publisher.tick(now);
-    }, TICK_MS);
     this.#timers = [
-      setInterval(() => void this.#probe(), PROBE_MS),
-      setInterval(() => void this.#verify(), VERIFY_MS),
+      setInterval(() => {
+        const now = performance.now();
+        this.#heads.tick(now);
+        this.#healer.tick(now);
+        this.#publisher.tick(now);
+      }, TICK_MS),
+      setInterval(() => void this.#look(), LOOK_MS),
     ];
   }
 
@@ -243,7 +241,6 @@ export class NatsBroker<Origin> implements Broker<Origin> {
     if (this.#closed) return;
     await this.flush();
     this.#closed = true;
-    clearInterval(this.#ticker);
     for (const timer of this.#timers) clearInterval(timer);
     for (const { feed } of this.#rooms.values()) feed.closed = true;
     this.#rooms.clear();
@@ -290,51 +287,50 @@ export class NatsBroker<Origin> implements Broker<Origin> {
     }
   }
 
-  /** Asks the leaders of streams that failed whether they are back: publishes are refused meanwhile. */
-  async #probe(): Promise<void> {
-    if (!this.link.up) return;
-    for (const index of this.#health.failing) {
-      try {
-        if (await this.#info(index)) this.#health.works(index);
-      } catch (error) {
-        if (!(error instanceof LinkError)) throw error;
+  /**
+   * Asks the streams' leaders how they are: whether those that failed are back, and whether they are still the ones of the
+   * start. Under others positions mean nothing.
+   */
+  async #look(): Promise<void> {
+    if (!this.link.up || this.#looking) return;
+    this.#looking = true;
+    try {
+      const infos: StreamInfo[] = [];
+      for (const [index, seen] of this.#seen.entries()) {
+        const expected = seen.seq;
+        const info = await this.#info(index);
+        seen.missing = info ? 0 : seen.missing + 1;
+        seen.below =
+          info && info.state.last_seq < expected ? seen.below + 1 : 0;
+        if (seen.missing >= PROOFS)
+          this.#end(`NATS stream ${this.subjects.stream(index)} is gone`);
+        if (!info) continue;
+        infos.push(info);
+        this.#health.works(index);
+        if (seen.below >= PROOFS) await this.#renew(info, expected);
       }
+      if (infos.length === this.#seen.length && epochOf(infos) !== this.epoch)
+        this.#end("a NATS stream was made anew or restored");
+    } catch (error) {
+      // Without an answer nothing is proved.
+      if (!(error instanceof LinkError)) throw error;
+    } finally {
+      this.#looking = false;
     }
   }
 
-  /** Looks whether the streams are still those of the start: under others positions mean nothing. */
-  async #verify(): Promise<void> {
-    if (!this.link.up) return;
-    const infos: StreamInfo[] = [];
-    for (const [index, seen] of this.#seen.entries()) {
-      const expected = seen.seq;
-      let info: StreamInfo | undefined;
-      try {
-        info = await this.#info(index);
-      } catch (error) {
-        if (!(error instanceof LinkError)) throw error;
-        return;
-      }
-      seen.missing = info ? 0 : seen.missing + 1;
-      seen.below = info && info.state.last_seq < expected ? seen.below + 1 : 0;
-      if (seen.missing >= PROOFS) {
-        this.#end(`NATS stream ${this.subjects.stream(index)} is gone`);
-        return;
-      }
-      if (info && seen.below >= PROOFS) {
-        // Its next messages would have positions that others have already.
-        await renewLife(this.jsm, info).catch((error: Error) =>
-          this.events.tell(error.message),
-        );
-        this.#end(
-          `NATS stream ${info.config.name} lost its end or was restored: it is at ${info.state.last_seq}, and was at ${expected}`,
-        );
-        return;
-      }
-      if (info) infos.push(info);
+  /** A stream's next messages would have positions that others have already: clients must learn that. */
+  async #renew(info: StreamInfo, expected: number): Promise<void> {
+    try {
+      await renewLife(this.jsm, info);
+    } catch (error) {
+      if (!(error instanceof NatsError)) throw error;
+      this.events.tell(error.message);
+      return;
     }
-    if (infos.length === this.subjects.streams && epochOf(infos) !== this.epoch)
-      this.#end("a NATS stream was made anew or restored");
+    this.#end(
+      `NATS stream ${info.config.name} lost its end or was restored: it is at ${info.state.last_seq}, and was at ${expected}`,
+    );
   }
 
   #end(reason: string): void {

@@ -24,6 +24,8 @@ export const freshPrefix = (): string => `t${++prefixes}`;
 export interface NatsBrokerUnderTest extends BrokerUnderTest {
   readonly broker: NatsBroker<string>;
   readonly told: readonly string[];
+  /** Resolves when `reached` holds; it is looked at after every delivery. */
+  until(reached: () => boolean): Promise<void>;
   /** Resolves with the reason when the broker says that it cannot go on. */
   readonly ended: Promise<string>;
 }
@@ -34,10 +36,14 @@ export async function openBroker(
 ): Promise<NatsBrokerUnderTest> {
   const delivered: BrokerUnderTest["delivered"][number][] = [];
   const told: string[] = [];
+  const watchers = new Set<() => void>();
   const { promise: ended, resolve } = Promise.withResolvers<string>();
   const broker = await NatsBroker.open<string>(
     { ...OPTIONS, urls: servers.urls, prefix: freshPrefix(), ...options },
-    (event, origin) => delivered.push({ event, origin }),
+    (event, origin) => {
+      delivered.push({ event, origin });
+      for (const look of watchers) look();
+    },
     { tell: (message) => told.push(message), onEnd: resolve },
   );
   return {
@@ -45,6 +51,16 @@ export async function openBroker(
     delivered,
     told,
     ended,
+    until: (reached) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (!reached()) return;
+          watchers.delete(look);
+          resolve();
+        };
+        watchers.add(look);
+        look();
+      }),
     async [Symbol.asyncDispose]() {
       await broker.close();
     },
