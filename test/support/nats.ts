@@ -1,4 +1,4 @@
-import { connect } from "@nats-io/transport-node";
+import { connect, type NodeConnectionOptions } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -35,6 +35,8 @@ export class NatsServer {
     readonly name: string,
     readonly port: number,
     private readonly config: string,
+    /** Its folder of streams. */
+    readonly store: string,
   ) {}
 
   get url(): string {
@@ -64,7 +66,11 @@ export class NatsServers implements AsyncDisposable {
   readonly servers: readonly NatsServer[];
   readonly #folder = new TempFolder();
 
-  private constructor(count: number, settings: string) {
+  private constructor(
+    count: number,
+    settings: string,
+    private readonly access: NodeConnectionOptions,
+  ) {
     const routes = Array.from({ length: count }, freePort);
     this.servers = routes.map((route, i) => {
       const name = `n${i}`;
@@ -85,13 +91,21 @@ export class NatsServers implements AsyncDisposable {
             : "",
         ].join("\n"),
       );
-      return new NatsServer(name, port, config);
+      return new NatsServer(name, port, config, store);
     });
   }
 
-  /** Resolves when JetStream answers. @param settings more lines of the servers' configuration */
-  static async start(count: number, settings = ""): Promise<NatsServers> {
-    const servers = new NatsServers(count, settings);
+  /**
+   * Resolves when JetStream answers.
+   * @param settings more lines of the servers' configuration
+   * @param access what a client needs with them
+   */
+  static async start(
+    count: number,
+    settings = "",
+    access: NodeConnectionOptions = {},
+  ): Promise<NatsServers> {
+    const servers = new NatsServers(count, settings, access);
     for (const server of servers.servers) server.start();
     await servers.answer();
     return servers;
@@ -106,7 +120,11 @@ export class NatsServers implements AsyncDisposable {
     for (const { url } of this.servers)
       for (;;) {
         try {
-          const nc = await connect({ servers: url.slice(7), reconnect: false });
+          const nc = await connect({
+            ...this.access,
+            servers: url.slice(7),
+            reconnect: false,
+          });
           try {
             const jsm = await jetstreamManager(nc);
             await jsm.getAccountInfo();
@@ -124,6 +142,7 @@ export class NatsServers implements AsyncDisposable {
   /** The server that leads a stream. */
   async leaderOf(stream: string): Promise<NatsServer> {
     const nc = await connect({
+      ...this.access,
       servers: this.servers.map(({ port }) => `127.0.0.1:${port}`),
     });
     try {

@@ -132,7 +132,8 @@ export class Feed {
   }
 
   #hold(stored: Stored): void {
-    this.expect(stored.prev);
+    const last = this.#held.at(-1);
+    if (!last || stored.prev > last.seq) this.expect(stored.prev);
     if (this.#held.length >= MAX_HELD || this.#heldBytes >= MAX_HELD_BYTES) {
       // The stream has them: they are read in their turn.
       for (const { seq } of this.#held) this.expect(seq);

@@ -97,8 +97,13 @@ export class Link {
       });
       return new Link(nc, events);
     } catch (error) {
+      const { message } = error as Error;
+      // The client's words where a connection is refused.
+      const why = message.includes("undefined error")
+        ? "nobody listens there"
+        : message;
       throw new NatsError(
-        `NATS at ${servers.join(", ")} cannot be used: ${(error as Error).message}`,
+        `NATS at ${servers.join(", ")} cannot be used: ${why}`,
       );
     }
   }

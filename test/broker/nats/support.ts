@@ -31,7 +31,7 @@ export interface NatsBrokerUnderTest extends BrokerUnderTest {
 }
 
 export async function openBroker(
-  servers: NatsServers,
+  servers: Pick<NatsServers, "urls">,
   options: Partial<NatsOptions> = {},
 ): Promise<NatsBrokerUnderTest> {
   const delivered: BrokerUnderTest["delivered"][number][] = [];
