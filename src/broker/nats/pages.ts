@@ -1,5 +1,4 @@
 import type { Page, Range, RoomEvent } from "../broker.ts";
-import { LinkError } from "./link.ts";
 import type { StreamReader } from "./reader.ts";
 import { decode, type Stored } from "./stored.ts";
 import type { Place } from "./subjects.ts";
@@ -8,9 +7,6 @@ import type { Place } from "./subjects.ts";
 const PIECE = 128;
 /** Halvings of a range of positions that a search may take. */
 const MAX_STEPS = 60;
-
-/** Messages by which a replica may be behind what is asked for. */
-const MAX_LAG = 1000;
 
 /** What pages need to know of a stream as a whole. */
 export interface Removals {
@@ -38,44 +34,63 @@ export class Pages {
     const found: Stored[] = [];
     let size = 0;
     let more = false;
-    let position = range.after;
-    let pending = 1;
-    scan: while (pending > 0 && position < range.upto) {
-      const batch = await this.reader.after(
-        place,
-        position,
-        // One beyond the limit tells whether there are more.
-        range.limit + 1 - found.length,
-        range.bytes - size + SLACK_BYTES,
-      );
-      if (batch.messages.length === 0) break;
-      for (const message of batch.messages) {
-        if (message.seq > range.upto) break scan;
-        if (
-          found.length === range.limit ||
-          (found.length > 0 && size >= range.bytes)
-        ) {
-          more = true;
-          break scan;
-        }
-        found.push(message);
-        size += message.body.length;
-        position = message.seq;
+    // One beyond the limit tells whether there are more.
+    const batch = { limit: range.limit + 1, bytes: range.bytes + SLACK_BYTES };
+    for await (const message of this.#walk(
+      place,
+      range.after,
+      range.upto,
+      batch,
+    )) {
+      if (
+        found.length === range.limit ||
+        (found.length > 0 && size >= range.bytes)
+      ) {
+        more = true;
+        break;
       }
-      pending = batch.pending;
-    }
-    if (!more) {
-      const missed = await this.#missed(place, position, range.upto);
-      for (const message of missed) {
-        more = found.length === range.limit || size >= range.bytes;
-        if (more && found.length > 0) break;
-        found.push(message);
-        size += message.body.length;
-      }
+      found.push(message);
+      size += message.body.length;
     }
     if (found.length === 0) return { events: [], more };
     const prev = await this.prevOfFirst(place, range.after, found[0]!);
     return { events: toEvents(place, found, prev), more };
+  }
+
+  /**
+   * Messages with `after < seq <= upto`, ascending. Callers ask for what they know is there, and the replica that answers
+   * may be far behind: where it has no more, the leader has the last word, and the next replica is asked from there.
+   * @throws LinkError
+   */
+  async *#walk(
+    place: Place,
+    after: number,
+    upto: number,
+    batch: { readonly limit: number; readonly bytes?: number },
+  ): AsyncGenerator<Stored> {
+    let position = after;
+    let pending = 1;
+    while (position < upto) {
+      let messages: readonly Stored[] = [];
+      if (pending > 0)
+        ({ messages, pending } = await this.reader.after(
+          place,
+          position,
+          batch.limit,
+          batch.bytes,
+        ));
+      if (messages.length === 0) {
+        const next = await this.reader.leaderAfter(place, position);
+        if (!next) return;
+        messages = [next];
+        pending = 1;
+      }
+      for (const message of messages) {
+        if (message.seq > upto) return;
+        yield message;
+        position = message.seq;
+      }
+    }
   }
 
   /**
@@ -98,23 +113,6 @@ export class Pages {
     return kept ? position : first.seq - 1;
   }
 
-  /**
-   * What the replica that was read from did not have yet: callers ask for what they know is there.
-   * @param last seq of the last message read
-   * @throws LinkError
-   */
-  async #missed(place: Place, last: number, upto: number): Promise<Stored[]> {
-    const missed: Stored[] = [];
-    while (last < upto) {
-      const next = await this.reader.leaderAfter(place, last);
-      if (!next || next.seq > upto) break;
-      if (missed.push(next) > MAX_LAG)
-        throw new LinkError("the replica that was asked is far behind");
-      last = next.seq;
-    }
-    return missed;
-  }
-
   async #latest(place: Place, range: Range): Promise<Page> {
     let found: Stored[] = [];
     let size = 0;
@@ -122,12 +120,7 @@ export class Pages {
     for (;;) {
       // One more than wanted: it tells whether there are more, and what came before the first.
       const wanted = Math.min(range.limit + 1 - found.length, PIECE);
-      let piece = await this.#lastOf(place, range.after, upto, wanted);
-      if (upto === range.upto) {
-        const last = piece.at(-1)?.seq ?? range.after;
-        const missed = await this.#missed(place, last, upto);
-        piece = [...piece, ...missed].slice(-wanted);
-      }
+      const piece = await this.#lastOf(place, range.after, upto, wanted);
       let taken = piece.length;
       let full = false;
       while (taken > 0 && !full) {
@@ -148,8 +141,8 @@ export class Pages {
   }
 
   /**
-   * The last `wanted` messages with `after < seq <= upto`, fewer where there are no more. There is no backward read in
-   * NATS, but each batch tells how many messages come after: the place to read from is searched by that.
+   * The last `wanted` messages with `after < seq <= upto`, fewer where there are no more.
+   * @throws LinkError
    */
   async #lastOf(
     place: Place,
@@ -157,24 +150,42 @@ export class Pages {
     upto: number,
     wanted: number,
   ): Promise<Stored[]> {
-    // How many of the room's messages are above a position, and the first of them.
-    const above = async (
-      position: number,
-    ): Promise<{ count: number; first: number }> => {
+    let { low, count } = await this.#search(place, after, upto, wanted);
+    for (;;) {
+      const found: Stored[] = [];
+      const batch = { limit: count + 1 };
+      for await (const message of this.#walk(place, low, upto, batch)) {
+        found.push(message);
+        if (found.length > wanted) found.shift();
+      }
+      if (found.length === wanted || low === after) return found;
+      // Replicas that are not equally far counted differently.
+      const width = (found.at(-1)?.seq ?? low) - low;
+      low = Math.max(after, low - 2 * width - 1024);
+      count = PIECE;
+    }
+  }
+
+  /**
+   * A position to read the last `wanted` messages from, and how many messages come after it. There is no backward read in
+   * NATS, but each read tells how many messages of the room come after: the position is searched by that.
+   */
+  async #search(
+    place: Place,
+    after: number,
+    upto: number,
+    wanted: number,
+  ): Promise<{ low: number; count: number }> {
+    // How many of the room's messages are above a position.
+    const above = async (position: number): Promise<number> => {
       const { messages, pending } = await this.reader.after(place, position, 1);
-      const first = messages[0]?.seq;
-      return first === undefined
-        ? { count: 0, first: Infinity }
-        : { count: pending + 1, first };
+      return messages.length + pending;
     };
-    const all = await above(after);
-    if (all.first > upto) return [];
-    const beyond =
-      upto >= Number.MAX_SAFE_INTEGER ? 0 : (await above(upto)).count;
+    const bounded = upto < Number.MAX_SAFE_INTEGER;
+    const beyond = bounded ? await above(upto) : 0;
     let low = after;
-    let lowCount = all.count - beyond;
-    // With no bound above, the search's is where the last message must be: the room's head.
-    let high = Math.min(upto, await this.#head(place, upto));
+    let lowCount = (await above(after)) - beyond;
+    let high = bounded ? upto : await this.#head(place);
     let highCount = 0;
     // Until the read brings what is wanted and not much more.
     for (
@@ -192,7 +203,7 @@ export class Pages {
         high - 1,
         Math.max(low + 1, Math.round(high - (high - low) * share)),
       );
-      const count = (await above(middle)).count - beyond;
+      const count = (await above(middle)) - beyond;
       if (count >= wanted) {
         low = middle;
         lowCount = count;
@@ -201,26 +212,10 @@ export class Pages {
         highCount = Math.max(0, count);
       }
     }
-    const found: Stored[] = [];
-    for (let position = low; ;) {
-      const { messages, pending } = await this.reader.after(
-        place,
-        position,
-        Infinity,
-      );
-      for (const message of messages)
-        if (message.seq <= upto) found.push(message);
-      // It was longer than counted: messages came meanwhile.
-      if (found.length > 4 * wanted) found.splice(0, found.length - wanted);
-      if (messages.length === 0 || pending === 0) break;
-      position = messages.at(-1)!.seq;
-      if (position >= upto) break;
-    }
-    return found.slice(-wanted);
+    return { low, count: Math.max(lowCount, 1) };
   }
 
-  async #head(place: Place, upto: number): Promise<number> {
-    if (upto < Number.MAX_SAFE_INTEGER) return upto;
+  async #head(place: Place): Promise<number> {
     const { heads } = await this.reader.heads(place.stream, [place], 0);
     return heads.get(place.subject) ?? 0;
   }

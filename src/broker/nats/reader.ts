@@ -1,6 +1,12 @@
-import type { Msg } from "@nats-io/transport-node";
 import { LinkError, type Link } from "./link.ts";
-import { toStored, type Stored } from "./stored.ts";
+import {
+  headersOf,
+  numberIn,
+  statusIn,
+  toStored,
+  valueIn,
+  type Stored,
+} from "./stored.ts";
 import type { Place } from "./subjects.ts";
 
 /** Messages and bytes that one answer may bring: NATS sends them all at once. */
@@ -42,11 +48,12 @@ export class StreamReader {
         max_bytes: Math.min(bytes, BATCH_BYTES),
       },
       (msg) => {
-        if (isEnd(msg)) return true;
-        const stored = toStored(msg);
+        const headers = headersOf(msg);
+        if (isEnd(headers)) return true;
+        const stored = toStored(msg, headers);
         if (stored) {
           messages.push(stored);
-          pending = Number(msg.headers!.get("Nats-Num-Pending"));
+          pending = numberIn(headers, "Nats-Num-Pending");
         }
         return false;
       },
@@ -61,7 +68,8 @@ export class StreamReader {
   async at({ stream }: Place, seq: number): Promise<Stored | undefined> {
     let stored: Stored | undefined;
     await this.link.request(`$JS.API.DIRECT.GET.${stream}`, { seq }, (msg) => {
-      if (!isEnd(msg)) stored = toStored(msg);
+      const headers = headersOf(msg);
+      if (!isEnd(headers)) stored = toStored(msg, headers);
       return true;
     });
     return stored ?? this.#fromLeader(stream, { seq });
@@ -100,13 +108,14 @@ export class StreamReader {
         seq: position + 1,
       },
       (msg) => {
-        if (isEnd(msg)) {
-          const told = Number(msg.headers!.get("Nats-UpTo-Sequence"));
+        const headers = headersOf(msg);
+        if (isEnd(headers)) {
+          const told = numberIn(headers, "Nats-UpTo-Sequence");
           if (told > 0) upto = told;
           return true;
         }
-        const seq = Number(msg.headers?.get("Nats-Sequence"));
-        if (seq > 0) heads.set(msg.headers!.get("Nats-Subject"), seq);
+        const seq = numberIn(headers, "Nats-Sequence");
+        if (seq > 0) heads.set(valueIn(headers, "Nats-Subject"), seq);
         return false;
       },
     );
@@ -152,12 +161,12 @@ interface LeaderAnswer {
  * Whether a direct get has no more messages: 204 is the end of a batch, 404 means that there is nothing.
  * @throws LinkError
  */
-function isEnd(msg: Msg): boolean {
-  const code = msg.headers?.code ?? 0;
-  if (code === 204 || code === 404) return true;
-  if (code !== 0)
+function isEnd(headers: string): boolean {
+  const status = statusIn(headers);
+  if (status === 204 || status === 404) return true;
+  if (status > 0)
     throw new LinkError(
-      `NATS cannot read: ${code} ${msg.headers!.description}`,
+      `NATS cannot read: ${headers.slice(9, headers.indexOf("\r\n"))}`,
     );
   return false;
 }

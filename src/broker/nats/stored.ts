@@ -49,6 +49,8 @@ export interface Decoded {
   readonly event: RoomEvent;
 }
 
+const utf8 = new TextDecoder();
+
 /** @returns undefined where somebody else, or a later version, stored what this one does not know */
 export function decode(
   room: string,
@@ -57,7 +59,7 @@ export function decode(
 ): Decoded | undefined {
   let parsed: Partial<Body> | null;
   try {
-    parsed = JSON.parse(Buffer.from(body).toString()) as Partial<Body> | null;
+    parsed = JSON.parse(utf8.decode(body)) as Partial<Body> | null;
   } catch {
     return undefined;
   }
@@ -85,18 +87,59 @@ export function decode(
 }
 
 /** @returns undefined where the stream's headers are missing: not a message of a stream */
-export function toStored(msg: Msg): Stored | undefined {
-  const { headers } = msg;
-  if (!headers) return undefined;
-  const seq = Number(headers.get("Nats-Sequence"));
+export function toStored(
+  msg: Msg,
+  headers = headersOf(msg),
+): Stored | undefined {
+  const seq = numberIn(headers, "Nats-Sequence");
   if (!(seq > 0)) return undefined;
   return {
     seq,
-    prev: Number(headers.get("Nats-Last-Sequence")),
-    ts: Date.parse(headers.get("Nats-Time-Stamp")),
+    prev: numberIn(headers, "Nats-Last-Sequence"),
+    ts: Date.parse(valueIn(headers, "Nats-Time-Stamp")),
     body: msg.data,
   };
 }
+
+/** Where this version of the client keeps a message's bytes. */
+interface RawMsg {
+  readonly _rdata?: unknown;
+  readonly _msg?: { readonly hdr?: number };
+}
+
+/**
+ * The headers of a message, as they came. The client's own class checks and copies each of them: 4.3 µs a message, of the
+ * 18 that it needs for all the rest; looking for three of them in the bytes takes 0.5.
+ */
+export function headersOf(msg: Msg): string {
+  const { _rdata: bytes, _msg } = msg as unknown as RawMsg;
+  const length = _msg?.hdr ?? 0;
+  if (bytes instanceof Uint8Array && length > 0)
+    return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString(
+      "latin1",
+    );
+  const { headers } = msg;
+  if (!headers) return "";
+  const lines = [...headers].flatMap(([name, values]) =>
+    values.map((value) => `${name}: ${value}\r\n`),
+  );
+  return `NATS/1.0 ${headers.status}\r\n${lines.join("")}`;
+}
+
+/** "" where it is missing. The last of a name: the stream adds its own to what a publisher wrote. */
+export function valueIn(headers: string, name: string): string {
+  const at = headers.lastIndexOf(`\r\n${name}: `);
+  if (at < 0) return "";
+  const start = at + name.length + 4;
+  return headers.slice(start, headers.indexOf("\r\n", start));
+}
+
+export const numberIn = (headers: string, name: string): number =>
+  Number(valueIn(headers, name));
+
+/** 0 where there is none: a message with a body has none. */
+export const statusIn = (headers: string): number =>
+  headers.startsWith("NATS/1.0 ") ? Number.parseInt(headers.slice(9), 10) : 0;
 
 /**
  * What NATS knows an idempotency key by. NATS compares it over a whole stream, and clients choose ids: so a hash that
@@ -104,9 +147,6 @@ export function toStored(msg: Msg): Stored | undefined {
  */
 export function messageId({ room, user }: Draft, id: string): string {
   const key = `${room.length}:${room}${user.length}:${user}${id}`;
-  return new Bun.CryptoHasher("sha256")
-    .update(key)
-    .digest()
-    .subarray(0, 16)
-    .toString("base64url");
+  // 22 characters hold 132 bits.
+  return Bun.CryptoHasher.hash("sha256", key, "base64url").slice(0, 22);
 }

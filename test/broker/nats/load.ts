@@ -149,13 +149,24 @@ export async function wholeHistory(
 ): Promise<RoomEvent[]> {
   const all: RoomEvent[] = [];
   for (;;) {
-    const { events, more } = await broker.read(room, {
-      after: all.at(-1)?.seq ?? 0,
-      upto: Number.MAX_SAFE_INTEGER,
-      take: "oldest",
-      limit: 500,
-      bytes: 1e9,
-    });
+    const page = await broker
+      .read(room, {
+        after: all.at(-1)?.seq ?? 0,
+        upto: Number.MAX_SAFE_INTEGER,
+        take: "oldest",
+        limit: 500,
+        bytes: 1e9,
+      })
+      .catch((error: unknown) => {
+        if (error instanceof BrokerError) return undefined;
+        throw error;
+      });
+    if (!page) {
+      // A cluster may still be choosing its leader. A client would ask again, too.
+      await Bun.sleep(100);
+      continue;
+    }
+    const { events, more } = page;
     all.push(...events);
     if (!more) return all;
   }
