@@ -1,14 +1,15 @@
 import type { Data } from "../protocol/messages.ts";
 
 /**
- * The boundary between gateways and what sequences, stores and delivers events. Two implementations are meant: embedded
- * (this process, SQLite or memory) and NATS JetStream. Only a broker assigns positions.
+ * The boundary between gateways and what sequences, stores and delivers events. Two implementations: embedded (this
+ * process, SQLite or memory) and NATS JetStream. Only a broker assigns positions.
  *
  * What every implementation promises (test/broker/contract.ts):
  * - A publish is done after the event is stored. A published event that was not a duplicate is delivered exactly once to
  *   this process if the room is subscribed, before `done` is called.
  * - `deliver` is called with a room's events in increasing `seq`, each once, only for subscribed rooms, and only for
- *   stored events. After `subscribe` resolved with head h, all events above h come, and none at or below it.
+ *   stored events. After `subscribe` resolved with head h, all events above h come, and none at or below it. (Over NATS one
+ *   that was lost on its way comes up to three seconds later, in its place.)
  * - Publishes from one process to one room keep their order.
  * - The same user's same `id` in the same room, within the dedupe window, is stored and delivered once.
  */
@@ -32,7 +33,7 @@ export interface Broker<Origin> {
 
   /** Resolves when everything published so far is stored or refused. */
   flush(): Promise<void>;
-  /** Flushes, marks the shutdown as clean, lets go of files. */
+  /** Flushes, marks the shutdown as clean, lets go of files and connections. */
   close(): Promise<void>;
 }
 

@@ -40,22 +40,13 @@ const FAULTS: readonly {
     name: "a server stops and goes on",
     servers: 3,
     replicas: 3,
-    async fault(servers, _stream, random) {
-      const server = random.pick(servers.servers);
+    async fault(servers, stream, random) {
+      const server = random.chance(0.5)
+        ? await servers.leaderOf(stream)
+        : random.pick(servers.servers);
       server.signal("SIGSTOP");
       await Bun.sleep(1000 + random.below(5000));
       server.signal("SIGCONT");
-    },
-  },
-  {
-    name: "the stream's leader stops and goes on",
-    servers: 3,
-    replicas: 3,
-    async fault(servers, stream, random) {
-      const leader = await servers.leaderOf(stream);
-      leader.signal("SIGSTOP");
-      await Bun.sleep(2000 + random.below(4000));
-      leader.signal("SIGCONT");
     },
   },
   {
