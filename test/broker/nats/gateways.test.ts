@@ -1,4 +1,4 @@
-import { expect, spyOn, test } from "bun:test";
+import { expect, spyOn, test, setDefaultTimeout } from "bun:test";
 import { Link } from "../../../src/broker/nats/link.ts";
 import { Follower } from "../../support/follower.ts";
 import { fullHistory } from "../../support/full-history.ts";
@@ -8,6 +8,8 @@ import { Random, testSeed } from "../../support/random.ts";
 import { freshPrefix } from "./support.ts";
 
 tellSkipped("two gateways over NATS");
+// Servers take seconds to start and to choose leaders. The preload reaches the first file of a run only.
+setDefaultTimeout(60_000);
 
 const ROOMS = ["red", "green", "blue"];
 const STEPS = 800;
@@ -107,5 +109,4 @@ test.skipIf(!natsServer)(
       50,
     );
   },
-  60_000,
 );

@@ -1,4 +1,12 @@
-import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  spyOn,
+  test,
+  setDefaultTimeout,
+} from "bun:test";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import {
   connect,
@@ -18,6 +26,8 @@ import {
 } from "./support.ts";
 
 tellSkipped("live delivery over NATS");
+// Servers take seconds to start and to choose leaders. The preload reaches the first file of a run only.
+setDefaultTimeout(60_000);
 
 describe.skipIf(!natsServer)("over one NATS server", () => {
   let servers: NatsServers;

@@ -1,4 +1,12 @@
-import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  spyOn,
+  test,
+  setDefaultTimeout,
+} from "bun:test";
 import type { BrokerError, Published } from "../../../src/broker/broker.ts";
 import { Link } from "../../../src/broker/nats/link.ts";
 import { natsServer, NatsServers, tellSkipped } from "../../support/nats.ts";
@@ -7,6 +15,8 @@ import { wholeHistory } from "./load.ts";
 import { openBroker, type NatsBrokerUnderTest } from "./support.ts";
 
 tellSkipped("publishes that NATS loses");
+// Servers take seconds to start and to choose leaders. The preload reaches the first file of a run only.
+setDefaultTimeout(60_000);
 
 /** What happens to a message on its way to the stream: nothing, it is lost, or its answer is. */
 type Fate = "arrives" | "is lost" | "goes unanswered";

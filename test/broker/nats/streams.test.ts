@@ -1,4 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  test,
+  setDefaultTimeout,
+} from "bun:test";
 import { cpSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
@@ -11,9 +18,8 @@ import { draft, publish } from "../contract.ts";
 import { freshPrefix, openBroker } from "./support.ts";
 
 tellSkipped("NATS streams, their settings and lives");
-
-/** The broker takes a few looks before it believes that its store is another. */
-const LONG_MS = 60_000;
+// Servers take seconds to start and to choose leaders. The preload reaches the first file of a run only.
+setDefaultTimeout(60_000);
 
 async function refusal(opened: Promise<AsyncDisposable>): Promise<string> {
   try {
@@ -134,31 +140,23 @@ describe.skipIf(!natsServer)("the streams of an installation", () => {
     );
   });
 
-  test(
-    "when one is deleted the broker says that it must be started anew, and then has another epoch",
-    async () => {
-      const prefix = freshPrefix();
-      await using under = await openBroker(servers, { prefix });
-      await jsm.streams.delete(`${prefix}-0`);
-      expect(await under.ended).toBe(`NATS stream ${prefix}-0 is gone`);
-      await using again = await openBroker(servers, { prefix });
-      expect(again.broker.epoch).not.toBe(under.broker.epoch);
-    },
-    LONG_MS,
-  );
+  test("when one is deleted the broker says that it must be started anew, and then has another epoch", async () => {
+    const prefix = freshPrefix();
+    await using under = await openBroker(servers, { prefix });
+    await jsm.streams.delete(`${prefix}-0`);
+    expect(await under.ended).toBe(`NATS stream ${prefix}-0 is gone`);
+    await using again = await openBroker(servers, { prefix });
+    expect(again.broker.epoch).not.toBe(under.broker.epoch);
+  });
 
-  test(
-    "when one is made anew the broker says so",
-    async () => {
-      const prefix = freshPrefix();
-      await using under = await openBroker(servers, { prefix });
-      await jsm.streams.delete(`${prefix}-0`);
-      await using again = await openBroker(servers, { prefix });
-      expect(await under.ended).toContain("made anew");
-      expect(again.broker.epoch).not.toBe(under.broker.epoch);
-    },
-    LONG_MS,
-  );
+  test("when one is made anew the broker says so", async () => {
+    const prefix = freshPrefix();
+    await using under = await openBroker(servers, { prefix });
+    await jsm.streams.delete(`${prefix}-0`);
+    await using again = await openBroker(servers, { prefix });
+    expect(await under.ended).toContain("made anew");
+    expect(again.broker.epoch).not.toBe(under.broker.epoch);
+  });
 });
 
 describe.skipIf(!natsServer)("one life of the store", () => {
@@ -177,33 +175,29 @@ describe.skipIf(!natsServer)("one life of the store", () => {
     ).toEqual({ ...first, duplicate: true });
   });
 
-  test(
-    "ends where an older copy is restored under a running broker",
-    async () => {
-      await using servers = await NatsServers.start(1);
-      const [server] = servers.servers;
-      using copy = new TempFolder();
-      const prefix = freshPrefix();
-      await using under = await openBroker(servers, { prefix });
-      await under.broker.subscribe("a");
-      await publish(under.broker, draft("a", "kept"), "");
-      await server!.kill();
-      cpSync(server!.store, copy.path, { recursive: true });
-      server!.start();
-      await servers.answer();
-      // It may take some tries until the broker has come back.
-      while ((await tryPublish(under.broker, "forgotten")) !== "stored")
-        await Bun.sleep(50);
-      await server!.kill();
-      rmSync(server!.store, { recursive: true });
-      cpSync(copy.path, server!.store, { recursive: true });
-      server!.start();
-      expect(await under.ended).toContain("lost its end or was restored");
-      await using again = await openBroker(servers, { prefix });
-      expect(again.broker.epoch).not.toBe(under.broker.epoch);
-    },
-    LONG_MS,
-  );
+  test("ends where an older copy is restored under a running broker", async () => {
+    await using servers = await NatsServers.start(1);
+    const [server] = servers.servers;
+    using copy = new TempFolder();
+    const prefix = freshPrefix();
+    await using under = await openBroker(servers, { prefix });
+    await under.broker.subscribe("a");
+    await publish(under.broker, draft("a", "kept"), "");
+    await server!.kill();
+    cpSync(server!.store, copy.path, { recursive: true });
+    server!.start();
+    await servers.answer();
+    // It may take some tries until the broker has come back.
+    while ((await tryPublish(under.broker, "forgotten")) !== "stored")
+      await Bun.sleep(50);
+    await server!.kill();
+    rmSync(server!.store, { recursive: true });
+    cpSync(copy.path, server!.store, { recursive: true });
+    server!.start();
+    expect(await under.ended).toContain("lost its end or was restored");
+    await using again = await openBroker(servers, { prefix });
+    expect(again.broker.epoch).not.toBe(under.broker.epoch);
+  });
 });
 
 async function tryPublish(
