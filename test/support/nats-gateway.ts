@@ -44,6 +44,7 @@ export class NatsGateway implements RunningServer {
       gateway,
       sessions: new Sessions("shared", config.sessionDays),
       draining: () => false,
+      otherwise: () => undefined,
     });
     return new NatsGateway(server, gateway, broker, startHousekeeping(gateway));
   }
