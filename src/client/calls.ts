@@ -1,85 +1,84 @@
-import type { Answer } from "./connection.ts";
+import type { Answer, Connection } from "./connection.ts";
 import { RoomcastError } from "./errors.ts";
 
-/** Calls that wait or are under way, at most. */
+/** Calls of one owner that wait or are under way, at most. */
 const MAX_CALLS = 1000;
-
-/** Asks, and asks again where the server refuses for now. `done` gets undefined where the connection ended. */
-export type Request = (
-  request: object,
-  wanted: () => boolean,
-  done: (answer: Answer) => void,
-) => void;
 
 interface Call {
   readonly request: object;
-  readonly owner: object;
-  readonly ready: () => boolean;
-  readonly settle: (answer: Answer) => void;
+  readonly settle: (answer: Answer, sentAt: number) => void;
   underWay: boolean;
 }
 
-/** Requests that outlive connections: each is sent when it is ready, and again after a loss. */
+/** Requests that outlive connections: each is sent when there is one, and again after a loss. */
 export class Calls {
   readonly #calls = new Set<Call>();
   readonly #timeoutMs: number;
-  readonly #request: Request;
+  #connection: Connection | undefined;
 
-  constructor(timeoutMs: number, request: Request) {
+  /** @param timeoutMs from a call to its answer, times without a connection included */
+  constructor(timeoutMs = 60_000) {
     this.#timeoutMs = timeoutMs;
-    this.#request = request;
   }
 
   /**
-   * @param owner whose call it is
    * @param read makes the result of an answer, before the next frame is looked at
    * @throws RoomcastError (as a rejection) of the server, or `timeout`, `queue_full`
    */
   add<T>(
-    owner: object,
     request: object,
-    ready: () => boolean,
-    read: (answer: Answer) => T,
+    read: (answer: Answer, sentAt: number) => T,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => call.settle(timedOut()), this.#timeoutMs);
+      const timer = setTimeout(
+        () => call.settle(timedOut(), 0),
+        this.#timeoutMs,
+      );
       const call: Call = {
         request,
-        owner,
-        ready,
-        settle: (answer) => {
+        settle: (answer, sentAt) => {
           clearTimeout(timer);
           this.#calls.delete(call);
           if (answer instanceof RoomcastError) reject(answer);
-          else resolve(read(answer));
+          else resolve(read(answer, sentAt));
         },
         underWay: false,
       };
       if (this.#calls.size >= MAX_CALLS)
-        return call.settle(queueFull("requests"));
+        return call.settle(queueFull("requests"), 0);
       this.#calls.add(call);
-      this.run();
+      this.#run();
     });
   }
 
-  /** Sends what is ready now. */
-  run(): void {
-    for (const call of this.#calls) {
-      if (call.underWay || !call.ready()) continue;
-      call.underWay = true;
-      const wanted = (): boolean => this.#calls.has(call);
-      this.#request(call.request, wanted, (answer) => {
-        call.underWay = false;
-        // Without an answer the connection is gone: the next one asks again.
-        if (answer && wanted()) call.settle(answer);
-      });
-    }
+  /** From now on they go out. */
+  start(connection: Connection): void {
+    this.#connection = connection;
+    this.#run();
   }
 
-  /** @param owner whose; undefined for all */
-  reject(owner: object | undefined, error: RoomcastError): void {
-    for (const call of this.#calls)
-      if (!owner || call.owner === owner) call.settle(error);
+  /** No more go out; answers may still come. */
+  pause(): void {
+    this.#connection = undefined;
+  }
+
+  end(error: RoomcastError): void {
+    for (const call of this.#calls) call.settle(error, 0);
+  }
+
+  #run(): void {
+    for (const call of this.#calls) {
+      const connection = this.#connection;
+      if (call.underWay || !connection?.ready) continue;
+      call.underWay = true;
+      const wanted = (): boolean => this.#calls.has(call);
+      const sentAt = performance.now();
+      connection.request(call.request, wanted, (answer) => {
+        call.underWay = false;
+        // Without an answer the connection is gone: the next one asks again.
+        if (answer && wanted()) call.settle(answer, sentAt);
+      });
+    }
   }
 }
 

@@ -1,22 +1,58 @@
-import type { Limits, User } from "../protocol/messages.ts";
-import { timedOut } from "./calls.ts";
-import { Connector } from "./connector.ts";
+import { SUBPROTOCOL_PREFIX } from "../protocol/codec.ts";
+import { CLOSE_CODES, type CloseRule } from "../protocol/errors.ts";
+import type { Limits, User, Welcome } from "../protocol/messages.ts";
+import { backoff } from "./backoff.ts";
+import { Calls } from "./calls.ts";
+import { Connection } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
-import { Room, type RoomControl } from "./room.ts";
+import { RoomcastError } from "./errors.ts";
+import { Room } from "./room.ts";
+import type { Shared } from "./shared.ts";
 import type {
   ClientEvents,
   ClientFormat,
   ClientOptions,
   ConnectionState,
   JoinOptions,
+  StateChange,
+  WebSocketConstructor,
+  WebSocketLike,
 } from "./types.ts";
-import { checkWellFormed } from "./values.ts";
+import { copy, type Writable } from "./values.ts";
+import { loadWire, type Wire } from "./wire.ts";
+
+/** A connection that lasted this long was a good one: the next delay is short again. */
+const STABLE_MS = 5000;
+
+/** Events of a browser after which a connection is tried at once. */
+const WAKING = ["online", "offline", "visibilitychange"];
 
 /** A connection to a roomcast server that comes back by itself, and the rooms on it. */
 export class RoomcastClient extends Emitter<ClientEvents> {
-  readonly #connector: Connector;
-  readonly #rooms = new Map<string, Room>();
-  readonly #controls = new Map<string, RoomControl>();
+  readonly state: ConnectionState = "connecting";
+  /** Who this client is to the others; undefined before the first welcome. */
+  readonly user: User | undefined;
+  /** A guest's session: give it to a later client, and it is the same user. */
+  readonly session: string | undefined;
+  /** Users online, as of the last welcome. */
+  readonly users: number | undefined;
+  readonly limits: Limits | undefined;
+  /** Of the last answered ping. */
+  readonly roundTripMs: number | undefined;
+  readonly format: ClientFormat;
+  /** Rooms by name, from `join()` on, until left. */
+  readonly rooms: ReadonlyMap<string, Room>;
+  readonly #url: URL;
+  readonly #WebSocket: WebSocketConstructor;
+  readonly #shared: Shared;
+  readonly #calls: Calls;
+  #name: string | undefined;
+  #connection: Connection | undefined;
+  #openedAt = 0;
+  /** Failed attempts since the last good connection. */
+  #attempts = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #closedBy: RoomcastError | undefined;
   #closing = Promise.resolve();
 
   /**
@@ -26,53 +62,35 @@ export class RoomcastClient extends Emitter<ClientEvents> {
    */
   constructor(url: string, options: ClientOptions = {}) {
     super();
-    const each = (run: (control: RoomControl) => void): void => {
-      for (const control of [...this.#controls.values()]) run(control);
+    this.#url = chatUrl(url);
+    this.#WebSocket = options.WebSocket ?? (globalThis as any).WebSocket;
+    if (!this.#WebSocket)
+      throw new RoomcastError(
+        "no_websocket",
+        "this runtime has none: give options.WebSocket, from the package ws, say",
+      );
+    const prefix = crypto.getRandomValues(new Uint32Array(2)).join("");
+    let ids = 0;
+    const { minBackoffMs = 500, maxBackoffMs = 20_000 } = options;
+    this.#shared = {
+      options,
+      rooms: new Map(),
+      sends: 0,
+      newId: () => `${prefix}-${++ids}`,
+      backoff: (attempt, least = 0) =>
+        Math.max(
+          least,
+          backoff(attempt, minBackoffMs, maxBackoffMs, Math.random()),
+        ),
     };
-    this.#connector = new Connector(url, options, {
-      emit: (event, payload) => this.emit(event, payload),
-      connected: () => each((room) => room.connected()),
-      lost: () => each((room) => room.lost()),
-      receive: (frame) => this.#controls.get(frame.room)?.receive(frame),
-      closed: (error) => each((room) => room.end(error)),
-    });
-  }
-
-  get state(): ConnectionState {
-    return this.#connector.state;
-  }
-
-  /** Who this client is to the others; undefined before the first welcome. */
-  get user(): User | undefined {
-    return this.#connector.welcome?.user;
-  }
-
-  /** A guest's session: give it to a later client, and it is the same user. */
-  get session(): string | undefined {
-    return this.#connector.session;
-  }
-
-  /** Users online, as of the last welcome. */
-  get users(): number | undefined {
-    return this.#connector.welcome?.users;
-  }
-
-  get limits(): Limits | undefined {
-    return this.#connector.welcome?.limits;
-  }
-
-  /** Of the last answered ping. */
-  get roundTripMs(): number | undefined {
-    return this.#connector.roundTripMs;
-  }
-
-  get format(): ClientFormat {
-    return this.#connector.format;
-  }
-
-  /** Rooms by name, from `join()` on, until left. */
-  get rooms(): ReadonlyMap<string, Room> {
-    return this.#rooms;
+    this.#calls = new Calls(options.requestTimeoutMs);
+    this.#name = options.name;
+    this.session = options.session;
+    this.format = options.format ?? "json";
+    this.rooms = this.#shared.rooms;
+    for (const event of WAKING)
+      (globalThis as any).addEventListener?.(event, this.#wakeUp);
+    this.#connect();
   }
 
   /**
@@ -81,32 +99,16 @@ export class RoomcastClient extends Emitter<ClientEvents> {
    * @throws RoomcastError (as a rejection) `invalid_field`, `too_many_rooms`, `timeout`, `left`, `closed`
    */
   async join(name: string, options: JoinOptions = {}): Promise<Room> {
+    const { rooms } = this.#shared;
     this.#check();
-    checkWellFormed("room", name);
-    if (!this.#rooms.has(name)) {
-      const room: Room = new Room(
-        name,
-        options,
-        this.#connector,
-        (control) => this.#controls.set(name, control),
-        () => {
-          this.#rooms.delete(name);
-          this.#controls.delete(name);
-        },
-        () => this.#rooms.has(name),
-      );
-      this.#rooms.set(name, room);
-      const control = this.#controls.get(name)!;
-      const timer = setTimeout(
-        () => control.end(timedOut()),
-        this.#connector.options.requestTimeoutMs ?? 60_000,
-      );
-      const stop = (): void => clearTimeout(timer);
-      control.entered.then(stop, stop);
-      if (this.state === "open") control.connected();
+    name = copy(name);
+    let room = rooms.get(name);
+    if (!room) {
+      room = new Room(name, options, this.#shared);
+      rooms.set(name, room);
+      if (this.#connection?.welcome) room.connected(this.#connection);
     }
-    const room = this.#rooms.get(name)!;
-    await this.#controls.get(name)!.entered;
+    await room.entered;
     return room;
   }
 
@@ -116,24 +118,148 @@ export class RoomcastClient extends Emitter<ClientEvents> {
    */
   async ping(): Promise<number> {
     this.#check();
-    return this.#connector.ping(this);
+    return this.#calls.add({ action: "ping" }, (_, sentAt) =>
+      this.#measured(performance.now() - sentAt),
+    );
   }
 
   /** At once, in place: rooms, positions and sends stay. A new `name` makes a new guest. */
   reconnect(change: { format?: ClientFormat; name?: string } = {}): void {
+    const { format, name } = change;
     this.#check();
-    this.#connector.reconnect(change);
+    const self = this as Writable<this>;
+    self.format = format ?? this.format;
+    if (name !== undefined && name !== this.#name) {
+      this.#name = name;
+      self.session = undefined;
+    }
+    this.#connection?.drop();
+    this.#lost();
+    this.#attempts = 0;
+    this.#reconnect();
   }
 
   /** For good. What waits is rejected; afterwards no timer and no socket is left. */
   close(): Promise<void> {
-    if (!this.#connector.closedBy)
-      this.#closing = this.#connector.close({ reason: "closed" });
+    if (!this.#closedBy) this.#closing = this.#close({ reason: "closed" });
     return this.#closing;
   }
 
   /** @throws RoomcastError closed */
   #check(): void {
-    if (this.#connector.closedBy) throw this.#connector.closedBy;
+    if (this.#closedBy) throw this.#closedBy;
   }
+
+  #connect(): void {
+    const connection: Connection = new Connection({
+      ...this.#shared,
+      prepare: () => this.#prepare(),
+      roundTrip: (ms) => this.#measured(ms),
+      welcomed: (welcome) => this.#welcomed(connection, welcome),
+      receive: (message) => {
+        if (message instanceof RoomcastError) this.emit("error", message);
+        else this.#shared.rooms.get(message.room)?.receive(message);
+      },
+      lost: (code, reason) => this.#ended(connection, code, reason),
+    });
+    this.#connection = connection;
+  }
+
+  #reconnect(): void {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#connect();
+    this.#change({ state: "reconnecting" });
+  }
+
+  async #prepare(): Promise<{ wire: Wire; open: () => WebSocketLike }> {
+    const { format } = this;
+    const { token } = this.#shared.options;
+    const url = new URL(this.#url);
+    const query = {
+      name: this.#name,
+      session: this.session,
+      token: typeof token === "function" ? await token() : token,
+    };
+    for (const [key, value] of Object.entries(query))
+      if (value) url.searchParams.set(key, value);
+    return {
+      wire: await loadWire(format),
+      open: () => new this.#WebSocket(url.href, [SUBPROTOCOL_PREFIX + format]),
+    };
+  }
+
+  #welcomed(connection: Connection, welcome: Welcome): void {
+    const { user, session, users, limits } = welcome;
+    Object.assign(this, { user, session, users, limits });
+    this.#openedAt = performance.now();
+    for (const room of this.#shared.rooms.values()) room.connected(connection);
+    this.#calls.start(connection);
+    this.#change({ state: "open" });
+    this.emit("welcome", welcome);
+  }
+
+  #measured(ms: number): number {
+    (this as Writable<this>).roundTripMs = ms;
+    this.emit("roundtrip", ms);
+    return ms;
+  }
+
+  /** The network came or went, or the page is seen again: no time to wait for timers. */
+  readonly #wakeUp = (): void => {
+    const connection = this.#connection;
+    if (connection?.ready) connection.ping();
+    else if (this.#retry) this.#reconnect();
+  };
+
+  #lost(): void {
+    this.#connection = undefined;
+    this.#calls.pause();
+    for (const room of this.#shared.rooms.values()) room.lost();
+  }
+
+  #ended({ awayUntil }: Connection, code: number, reason: string): void {
+    const rule = (CLOSE_CODES as { readonly [code: number]: CloseRule })[code];
+    const now = performance.now();
+    if (this.state === "open" && now - this.#openedAt >= STABLE_MS)
+      this.#attempts = 0;
+    this.#lost();
+    reason ||= rule?.meaning ?? "";
+    if (rule?.reconnect === false) return void this.#close({ code, reason });
+    const retryInMs = awayUntil
+      ? Math.max(0, Math.ceil(awayUntil - now))
+      : this.#shared.backoff(this.#attempts++);
+    this.#retry = setTimeout(() => this.#reconnect(), retryInMs);
+    this.#change({ state: "reconnecting", code, reason, retryInMs });
+  }
+
+  async #close(change: Omit<StateChange, "state">): Promise<void> {
+    const error = new RoomcastError("closed", change.reason!);
+    const closing = this.#connection?.close();
+    this.#closedBy = error;
+    this.#connection = undefined;
+    clearTimeout(this.#retry);
+    for (const event of WAKING)
+      (globalThis as any).removeEventListener?.(event, this.#wakeUp);
+    this.#calls.end(error);
+    for (const room of this.#shared.rooms.values()) room.end(error);
+    this.#change({ ...change, state: "closed" });
+    await closing;
+  }
+
+  #change(change: StateChange): void {
+    (this as Writable<this>).state = change.state;
+    this.emit("state", change);
+  }
+}
+
+/** @throws TypeError */
+function chatUrl(given: string): URL {
+  const url = new URL(given, (globalThis as any).location?.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  if (!/^wss?:$/.test(url.protocol))
+    throw new TypeError(`no URL of a server: ${given}`);
+  if (url.pathname === "/") url.pathname = "/chat";
+  url.hash = "";
+  return url;
 }

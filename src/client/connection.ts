@@ -1,92 +1,102 @@
-import { RoomcastError } from "./errors.ts";
-import type { WebSocketLike } from "./types.ts";
-import { frameBytes, type Wire } from "./wire.ts";
-
-/** What an attempt needs before it can open a socket. */
-export interface Prepared {
-  readonly wire: Wire;
-  readonly open: () => WebSocketLike;
-}
+import type { Welcome } from "../protocol/messages.ts";
+import { refusedForNow, RoomcastError } from "./errors.ts";
+import { Pace } from "./pace.ts";
+import type { ClientOptions, WebSocketLike } from "./types.ts";
+import type { Wire } from "./wire.ts";
 
 /** The answer to a request: the reply, a RoomcastError, or undefined where the connection ended before it. */
 export type Answer = any;
 
+/** What a connection tells its client. */
+export interface ConnectionHooks {
+  readonly options: ClientOptions;
+  /** What an attempt needs before it can open a socket. */
+  prepare(): Promise<{ wire: Wire; open: () => WebSocketLike }>;
+  /** @returns ms, jittered, but not less than `least` */
+  backoff(attempt: number, least?: number): number;
+  welcomed(welcome: Welcome): void;
+  /** A frame, or an error, that no request asked for. */
+  receive(message: any): void;
+  roundTrip(ms: number): void;
+  /** Called once, unless the connection is dropped or closed from this side. */
+  lost(code: number, reason: string): void;
+}
+
 /** How long the other side has to answer a Close frame. */
 const CLOSE_TIMEOUT_MS = 1000;
 
-/** One connection, from the first step of an attempt to its end. Requests are matched to answers here. */
+/** One connection, from the first step of an attempt to its end: requests and their answers, signs of life, timers. */
 export class Connection {
-  /** Requests sent and not answered. */
-  underWay = 0;
-  /** Set when the server says that it goes: nothing more is sent. */
-  leaving = false;
-  /** Above 0: a larger frame is not sent. The server would end the connection, and with it all that is under way. */
-  maxFrameBytes = 0;
+  welcome: Welcome | undefined;
+  /** The server said that it leaves, and asked to stay away until then (`performance.now()`). */
+  awayUntil = 0;
+  readonly #hooks: ConnectionHooks;
   #socket: WebSocketLike | undefined;
   #wire: Wire | undefined;
+  #pace!: Pace;
   #ended = false;
   #ref = 0;
   readonly #asked = new Map<number, (answer: Answer) => void>();
+  /** Of `#asked`, those that were sent. */
+  #underWay = 0;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  readonly #receive: (message: any) => void;
-  readonly #lost: (code: number, reason: string) => void;
+  /** A frame came since this was last set to false. */
+  #alive = false;
+  /** Cancels the timer that ends an attempt, or looks after an open connection. */
+  #stopWatch: () => void;
 
-  /** @param lost called once, unless the connection is dropped or closed from this side */
-  constructor(
-    prepare: () => Promise<Prepared>,
-    receive: (message: any) => void,
-    lost: (code: number, reason: string) => void,
-  ) {
-    this.#receive = receive;
-    this.#lost = lost;
-    prepare()
-      .then((prepared) => this.#ended || this.#open(prepared))
-      .catch((error: Error) => this.fail(error.message));
+  constructor(hooks: ConnectionHooks) {
+    this.#hooks = hooks;
+    this.#stopWatch = this.later(hooks.options.connectTimeoutMs ?? 10_000, () =>
+      this.fail("no welcome in time"),
+    );
+    hooks
+      .prepare()
+      .then(({ wire, open }) => this.#ended || this.#open(wire, open()))
+      .catch((error) => this.fail(`${error}`));
   }
 
-  #open({ wire, open }: Prepared): void {
-    const socket = open();
-    let problem = "";
-    this.#wire = wire;
-    this.#socket = socket;
-    socket.binaryType = "arraybuffer";
-    socket.onerror = (event: { message?: string }) => {
-      problem = event.message ?? "";
-    };
-    socket.onmessage = ({ data }: { data: unknown }) => {
-      let message: unknown;
-      try {
-        message = wire.decode(data);
-      } catch (error) {
-        return this.fail(`a frame is not usable: ${error}`);
-      }
-      this.#receive(message);
-    };
-    socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
-      this.#end();
-      this.#lost(code, reason || problem);
-    };
+  /** Whether requests go out: the server has said welcome, and not that it leaves. */
+  get ready(): boolean {
+    return !!this.welcome && !this.awayUntil;
   }
 
   /**
-   * Sends a request.
+   * Sends a request, or, where the server leaves, keeps it for the end.
    * @param done called once, later
    */
   ask(request: object, done: (answer: Answer) => void): void {
     const ref = ++this.#ref;
     const frame = this.#wire!.encode({ ...request, ref });
-    if (this.maxFrameBytes && frameBytes(frame) > this.maxFrameBytes) {
+    // The server would end the connection for it, and with it everything else that is under way.
+    const max = this.welcome!.limits.max_frame_bytes;
+    if (max && frame.length * 3 > max && new Blob([frame as any]).size > max) {
       const error = new RoomcastError(
         "too_large",
-        `a frame may have ${this.maxFrameBytes} bytes`,
+        `a frame may have ${max} bytes`,
       );
-      queueMicrotask(() => done(error));
-      return;
+      return queueMicrotask(() => done(error));
     }
     this.#asked.set(ref, done);
-    if (this.leaving) return;
-    this.underWay++;
+    if (this.awayUntil) return;
+    this.#underWay++;
     this.#socket!.send(frame);
+  }
+
+  /** Asks, and again where the server refuses for now, as long as it is `wanted`. */
+  request(
+    request: object,
+    wanted: () => boolean,
+    done: (answer: Answer) => void,
+    attempt = 0,
+  ): void {
+    this.ask(request, (answer) => {
+      if (!refusedForNow(answer)) return done(answer);
+      this.later(this.#hooks.backoff(attempt, answer.retryAfterMs), () => {
+        if (wanted()) this.request(request, wanted, done, attempt + 1);
+        else done(undefined);
+      });
+    });
   }
 
   /** Sends what gets no answer. */
@@ -94,14 +104,9 @@ export class Connection {
     this.#socket!.send(this.#wire!.encode(request));
   }
 
-  /** @returns whether somebody asked for it */
-  answer(ref: number | undefined, answer: Answer): boolean {
-    const done = this.#asked.get(ref!);
-    if (!done) return false;
-    this.#asked.delete(ref!);
-    this.underWay--;
-    done(answer);
-    return true;
+  /** @returns ms to wait before a message may go; 0 takes the turn */
+  pace(): number {
+    return this.#pace.take(performance.now());
   }
 
   /** Calls `run` after `ms`, unless the connection has ended by then. @returns a function that cancels it */
@@ -118,11 +123,21 @@ export class Connection {
     return cancel;
   }
 
+  /** Asks for a sign of life: without any frame after it, the connection is gone. */
+  ping(): void {
+    const { pingTimeoutMs = 10_000 } = this.#hooks.options;
+    const sentAt = performance.now();
+    this.ask({ action: "ping" }, (answer) => {
+      if (answer) this.#hooks.roundTrip(performance.now() - sentAt);
+    });
+    this.#watch(pingTimeoutMs, () => this.fail("no answer to a ping"));
+  }
+
   /** Ends it as a lost one. */
   fail(reason: string): void {
     if (this.#ended) return;
     this.drop();
-    this.#lost(1006, reason);
+    this.#hooks.lost(1006, reason);
   }
 
   /** Ends it from this side, without waiting for the other. */
@@ -149,22 +164,84 @@ export class Connection {
     });
   }
 
+  #open(wire: Wire, socket: WebSocketLike): void {
+    let problem: string | undefined;
+    this.#wire = wire;
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onerror = (event: { message?: string }) => {
+      problem = event.message;
+    };
+    socket.onmessage = ({ data }: { data: unknown }) => {
+      let message: unknown;
+      try {
+        message = wire.decode(data);
+      } catch (error) {
+        return this.fail(`${error}`);
+      }
+      this.#receive(message);
+    };
+    socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
+      this.#end();
+      this.#hooks.lost(code, reason || problem || "");
+    };
+  }
+
+  #receive(message: any): void {
+    const { action, ref } = message;
+    const done = this.#asked.get(ref);
+    this.#alive = true;
+    if (action === "error")
+      message = new RoomcastError(
+        message.code,
+        message.message,
+        false,
+        message.retry_after_ms,
+      );
+    if (done) {
+      this.#asked.delete(ref);
+      this.#underWay--;
+      done(message);
+    } else if (action === "welcome") {
+      this.welcome = message;
+      this.#pace = new Pace(message.limits.max_messages_per_second);
+      this.ping();
+      this.#hooks.welcomed(message);
+    } else if (action === "reconnect")
+      this.awayUntil = performance.now() + message.after_ms;
+    else this.#hooks.receive(message);
+    // The server has said that it leaves: goes when the acks in flight are here.
+    if (this.awayUntil && !this.#underWay) this.fail("the server leaves");
+  }
+
+  /** After `ms` with a frame it looks on, after `ms` without one it runs `silent`. */
+  #watch(ms: number, silent: () => void): void {
+    this.#alive = false;
+    this.#stopWatch();
+    this.#stopWatch = this.later(ms, () => {
+      if (!this.#alive) return silent();
+      const { pingIntervalMs } = this.#hooks.options;
+      this.#watch(pingIntervalMs ?? this.welcome!.ping_interval_ms, () =>
+        this.ping(),
+      );
+    });
+  }
+
   #detach(): WebSocketLike | undefined {
     const socket = this.#socket;
+    // No nulls: `ws` throws where nobody listens to its errors.
+    if (socket) socket.onmessage = socket.onclose = socket.onerror = () => {};
     this.#socket = undefined;
-    if (socket) {
-      // No nulls: `ws` throws where nobody listens to its errors.
-      socket.onmessage = socket.onclose = socket.onerror = () => {};
-    }
     this.#end();
     return socket;
   }
 
   #end(): void {
-    if (this.#ended) return;
     this.#ended = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const done of [...this.#asked.values()]) done(undefined);
-    this.#asked.clear();
+    for (const [ref, done] of this.#asked) {
+      this.#asked.delete(ref);
+      done(undefined);
+    }
   }
 }

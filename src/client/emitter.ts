@@ -9,10 +9,8 @@ export class Emitter<Events> {
   ): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners);
-    // Its own function, so that a listener given twice is called twice, and taken away one by one.
-    const call = (payload: Events[E]): void => listener(payload);
-    listeners.add(call);
-    return () => listeners.delete(call);
+    listeners.add(listener);
+    return () => listeners.delete(listener);
   }
 
   protected emit<E extends keyof Events>(event: E, payload: Events[E]): void {

@@ -8,7 +8,6 @@ import type { ErrorCode } from "../protocol/errors.ts";
  * - `queue_full`: too many sends or requests wait
  * - `fell_behind`: an iterator's consumer is too slow; later events are not in it
  * - `no_websocket`: this runtime has no `WebSocket`, and none was given
- * - `token`: the token callback failed
  */
 export type ClientErrorCode =
   | ErrorCode
@@ -17,8 +16,7 @@ export type ClientErrorCode =
   | "timeout"
   | "queue_full"
   | "fell_behind"
-  | "no_websocket"
-  | "token";
+  | "no_websocket";
 
 /** Every failure that the client tells. */
 export class RoomcastError extends Error {

@@ -4,17 +4,11 @@ import { RoomcastError } from "./errors.ts";
 export const MAX_STREAMED = 1000;
 
 /** A bounded queue with an async iterator at its other end. */
-export class EventStream<T> implements AsyncIterableIterator<T, undefined> {
+export class EventStream<T> {
   readonly #items: T[] = [];
-  readonly #done: (stream: EventStream<T>) => void;
-  #waiting: (() => void)[] = [];
+  #wake = (): void => {};
   #ended = false;
   #error: Error | undefined;
-
-  /** @param done called when nothing more is to be pushed */
-  constructor(done: (stream: EventStream<T>) => void) {
-    this.#done = done;
-  }
 
   push(item: T): void {
     if (this.#items.length < MAX_STREAMED) this.#items.push(item);
@@ -32,33 +26,24 @@ export class EventStream<T> implements AsyncIterableIterator<T, undefined> {
   end(error?: Error): void {
     if (!this.#ended) this.#error = error;
     this.#ended = true;
-    this.#done(this);
     this.#wake();
   }
 
-  async next(): Promise<IteratorResult<T, undefined>> {
-    while (!this.#items.length && !this.#ended)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    const value = this.#items.shift();
-    if (value !== undefined) return { value, done: false };
-    const error = this.#error;
-    this.#error = undefined;
-    if (error) throw error;
-    return { value: undefined, done: true };
-  }
-
-  async return(): Promise<IteratorResult<T, undefined>> {
-    this.#items.length = 0;
-    this.#error = undefined;
-    this.end();
-    return { value: undefined, done: true };
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+  /** @param done called when nothing more is to be pushed */
+  async *iterate(done: () => void): AsyncGenerator<T, undefined> {
+    try {
+      for (;;) {
+        const item = this.#items.shift();
+        if (item !== undefined) yield item;
+        else if (this.#error) throw this.#error;
+        else if (this.#ended) return;
+        else
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+      }
+    } finally {
+      done();
+    }
   }
 }

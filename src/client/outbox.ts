@@ -1,18 +1,11 @@
 /** A message on its way. */
 export interface Send {
-  readonly id: string;
-  readonly text: string;
-  readonly data: object | undefined;
-  /** When it is given up. */
-  readonly deadline: number;
   /** Failed tries. */
   tries: number;
   /** It was sent on this connection, and neither acked nor refused. */
   underWay: boolean;
-  /** An earlier try may have been stored: by this user, in this epoch. */
+  /** An earlier try may have been stored. */
   unknown: boolean;
-  user: string | undefined;
-  epoch: string | undefined;
 }
 
 /** Sends of a room under way at a time. */
@@ -20,14 +13,15 @@ export const MAX_UNDER_WAY = 32;
 
 /**
  * A room's sends, in order. While all is well they are pipelined; after a refusal or a lost connection one goes at a
- * time until those that were affected are through, so that no later one overtakes. Times are passed in.
+ * time until those that were affected are through, so that no later one overtakes.
  */
 export class Outbox<S extends Send> {
   readonly #sends: S[] = [];
   #underWay = 0;
   /** Sends at the front that are to go one at a time. */
   #careful = 0;
-  #holdUntil = 0;
+  /** Refusals that ask to wait. */
+  #holds = 0;
 
   /** In order. */
   get all(): S[] {
@@ -39,11 +33,11 @@ export class Outbox<S extends Send> {
   }
 
   /** @returns what may go now; tell `sent` when it does */
-  next(now: number): S | undefined {
-    if (now < this.#holdUntil) return undefined;
-    if (this.#underWay >= (this.#careful > 0 ? 1 : MAX_UNDER_WAY))
-      return undefined;
-    return this.#sends.find((send) => !send.underWay);
+  next(): S | undefined {
+    const most = this.#careful ? 1 : MAX_UNDER_WAY;
+    return this.#holds || this.#underWay >= most
+      ? undefined
+      : this.#sends.find((send) => !send.underWay);
   }
 
   sent(send: S): void {
@@ -57,21 +51,23 @@ export class Outbox<S extends Send> {
     if (index < 0) return false;
     this.#sends.splice(index, 1);
     if (send.underWay) this.#underWay--;
-    send.underWay = false;
     if (index < this.#careful) this.#careful--;
     return true;
   }
 
-  /** It was refused for now. */
-  retry(send: S, unknown: boolean, holdUntil: number): void {
+  /** It was refused for now: nothing goes before a `release`. */
+  retry(send: S): void {
     const index = this.#sends.indexOf(send);
-    if (index < 0 || !send.underWay) return;
+    this.#holds++;
+    if (index < 0) return;
     send.underWay = false;
-    send.unknown ||= unknown;
     send.tries++;
     this.#underWay--;
-    this.#holdUntil = Math.max(this.#holdUntil, holdUntil);
     this.#careful = Math.max(this.#careful, index + 1);
+  }
+
+  release(): void {
+    this.#holds--;
   }
 
   /** The connection is gone: nobody knows what became of those under way. */
@@ -82,20 +78,6 @@ export class Outbox<S extends Send> {
       send.unknown = true;
       this.#careful = Math.max(this.#careful, index + 1);
     });
-    this.#underWay = 0;
-    this.#holdUntil = 0;
-  }
-
-  /** @returns the first one, where its time is over */
-  expired(now: number): S | undefined {
-    const first = this.#sends[0];
-    return first && first.deadline <= now ? first : undefined;
-  }
-
-  /** @returns when to look again, if nothing happens before; Infinity for never */
-  wakeAt(now: number): number {
-    const deadline = this.#sends[0]?.deadline ?? Infinity;
-    const hold = this.#holdUntil;
-    return hold > now ? Math.min(deadline, hold) : deadline;
+    this.#underWay = this.#holds = 0;
   }
 }

@@ -2,9 +2,10 @@ import type { Position, ReceiveMessage, User } from "../protocol/messages.ts";
 import { Emitter } from "./emitter.ts";
 import { RoomcastError } from "./errors.ts";
 import { EventStream } from "./event-stream.ts";
-import type { Answer } from "./connection.ts";
-import type { Connector } from "./connector.ts";
+import { Calls, timedOut } from "./calls.ts";
+import type { Answer, Connection } from "./connection.ts";
 import { Sender } from "./sender.ts";
+import type { Shared } from "./shared.ts";
 import { Tracker, type JoinReply, type Step } from "./tracker.ts";
 import type {
   Ack,
@@ -16,18 +17,7 @@ import type {
   RoomEvents,
   SendOptions,
 } from "./types.ts";
-
-/** What a client does to its room. */
-export interface RoomControl {
-  /** Settles when the room is entered for the first time, or cannot be. */
-  readonly entered: Promise<void>;
-  connected(): void;
-  lost(): void;
-  /** Something that no request asked for. */
-  receive(frame: any): void;
-  /** The room is left for good. */
-  end(error: RoomcastError): void;
-}
+import type { Writable } from "./values.ts";
 
 type JoinAnswer = JoinReply & { readonly count: number };
 
@@ -37,77 +27,65 @@ const MAX_LISTED_USERS = 200;
 
 /** A room this client is in, or is coming back to. Made by `client.join()`. */
 export class Room extends Emitter<RoomEvents> {
-  #state: "joining" | "joined" | "left" = "joining";
-  #position: Position | undefined;
-  #count = 0;
+  /** `joining` also while the connection is lost: it comes back by itself. `left` is for good. */
+  readonly state: "joining" | "joined" | "left" = "joining";
+  /** Of the last event that was delivered; undefined before the first join's have been. */
+  readonly position: Position | undefined;
+  /** Users in the room, as last told. */
+  readonly count: number = 0;
   /** By id; undefined where they are not known. */
   #users: Map<string, User> | undefined;
-  readonly #connector: Connector;
+  readonly #shared: Shared;
   readonly #options: JoinOptions;
   readonly #tracker: Tracker;
   readonly #sender: Sender;
-  readonly #forget: () => void;
-  readonly #isBack: () => boolean;
-  readonly #streams = new Set<EventStream<RoomEvent>>();
+  readonly #calls: Calls;
+  /** While the client is connected. */
+  #connection: Connection | undefined;
   /** Counts joins, so that answers which belong to an earlier one are known. */
   #generation = 0;
   /** Rejoins since it was last live. */
   #rejoins = 0;
-  #entered: { resolve(): void; reject(error: RoomcastError): void } | undefined;
-  /** The room was entered, and the application is given a turn to attach listeners. */
-  #entering = false;
+  /** Settles `entered`; undefined when the server has let us in once. */
+  #entry: { resolve(): void; reject(error: RoomcastError): void } | undefined;
+  /** The application has had its turn to attach listeners after the first join. */
   #announced = false;
+  /** In the room, with everything that came before given out or asked for: requests and sends may go. */
+  #inside = false;
   #error: RoomcastError | undefined;
   #typed: { readonly active: boolean; readonly at: number } | undefined;
+
+  /**
+   * Settles when the room is entered for the first time, or cannot be.
+   * @internal
+   */
+  readonly entered: Promise<void>;
 
   /** @internal */
   constructor(
     readonly name: string,
     options: JoinOptions,
-    connector: Connector,
-    control: (control: RoomControl) => void,
-    forget: () => void,
-    /** Whether another room of this name was joined. */
-    isBack: () => boolean,
+    shared: Shared,
   ) {
     super();
     this.#options = options;
-    this.#connector = connector;
-    this.#forget = forget;
-    this.#isBack = isBack;
-    this.#tracker = new Tracker(options.echo ?? true, options.since);
-    this.#position = options.since;
-    this.#sender = new Sender(connector, {
+    this.#shared = shared;
+    this.#tracker = new Tracker(options.since);
+    (this as Writable<this>).position = options.since;
+    this.#calls = new Calls(shared.options.requestTimeoutMs);
+    this.#sender = new Sender(
+      shared,
       name,
-      joined: () => this.#state === "joined" && !this.#entering,
-      epoch: () => this.#tracker.epoch,
-      stored: (seq) => this.#apply(this.#tracker.ack(seq)),
-      outside: () => this.#state === "joined" && this.#rejoin(),
-    });
-    control({
-      entered: new Promise((resolve, reject) => {
-        this.#entered = { resolve, reject };
-      }),
-      connected: () => this.#join(),
-      lost: () => this.#lost(),
-      receive: (frame) => this.#receive(frame),
-      end: (error) => this.#end(error),
-    });
-  }
-
-  /** `joining` also while the connection is lost: it comes back by itself. `left` is for good. */
-  get state(): "joining" | "joined" | "left" {
-    return this.#state;
-  }
-
-  /** Of the last event that was delivered; undefined before the first join. */
-  get position(): Position | undefined {
-    return this.#position;
-  }
-
-  /** Users in the room, as last told. */
-  get count(): number {
-    return this.#count;
+      (seq) => this.#apply(this.#tracker.ack(seq)),
+      () => this.#inside && this.#rejoin(),
+    );
+    const timer = setTimeout(
+      () => this.end(timedOut()),
+      shared.options.requestTimeoutMs ?? 60_000,
+    );
+    this.entered = new Promise<void>((resolve, reject) => {
+      this.#entry = { resolve, reject };
+    }).finally(() => clearTimeout(timer));
   }
 
   /**
@@ -123,21 +101,17 @@ export class Room extends Emitter<RoomEvents> {
 
   /** @throws RoomcastError (as a rejection) `timeout`, `left`, `closed`, `invalid_field` */
   history(options: HistoryOptions = {}): Promise<HistoryPage> {
-    return this.#call("get_history", options, ({ messages, more }) => ({
-      messages,
-      more,
-    }));
+    return this.#call("get_history", options, (page) => page);
   }
 
   /** @throws RoomcastError (as a rejection) `timeout`, `left`, `closed` */
   members(): Promise<MemberList> {
-    return this.#call("get_members", {}, ({ count, members }) => {
-      this.#count = count;
+    return this.#call("get_members", {}, (list) => {
       this.#users =
-        members.length < count
+        list.members.length < list.count
           ? undefined
-          : new Map(members.map((user: User) => [user.id, user]));
-      return { count, members };
+          : new Map(list.members.map((user: User) => [user.id, user]));
+      return list;
     });
   }
 
@@ -145,22 +119,21 @@ export class Room extends Emitter<RoomEvents> {
   typing(active: boolean): void {
     const now = performance.now();
     const typed = this.#typed;
-    if (this.#state !== "joined" || !this.#connector.ready) return;
+    if (!this.#inside || !this.#connection?.ready) return;
     if (typed?.active === active && now - typed.at < TYPING_REPEAT_MS) return;
     this.#typed = { active, at: now };
-    this.#connector.tell({ action: "typing", room: this.name, active });
+    this.#connection.tell({ action: "typing", room: this.name, active });
   }
 
   /** For good. Resolves when the server has answered, or the connection is gone. Sends that wait are rejected. */
   leave(): Promise<void> {
-    if (this.#state === "left") return Promise.resolve();
-    this.#end(undefined);
-    const connector = this.#connector;
+    const connection = this.#connection;
+    this.end(undefined);
     return new Promise((resolve) => {
-      if (!connector.ready) return resolve();
-      connector.request(
+      if (!connection?.ready) return resolve();
+      connection.request(
         { action: "leave_room", room: this.name },
-        () => !this.#isBack(),
+        () => !this.#shared.rooms.has(this.name),
         () => resolve(),
       );
     });
@@ -168,17 +141,73 @@ export class Room extends Emitter<RoomEvents> {
 
   /** From now on. Holds up to 1,000 events for its consumer; after those it throws `fell_behind`. */
   [Symbol.asyncIterator](): AsyncIterableIterator<RoomEvent, undefined> {
-    const stream = new EventStream<RoomEvent>((ended) =>
-      this.#streams.delete(ended),
-    );
-    if (this.#state === "left") stream.end();
-    else this.#streams.add(stream);
-    return stream;
+    const stream = new EventStream<RoomEvent>();
+    const stops = [
+      this.on("event", (event) =>
+        stream.push(
+          event.action === "receive_message"
+            ? { type: "message", message: event as unknown as ReceiveMessage }
+            : { type: "event", event },
+        ),
+      ),
+      this.on("reset", (reset) => stream.push({ type: "reset", reset })),
+      this.on("left", (error) => stream.end(error)),
+    ];
+    if (this.state === "left") stream.end();
+    return stream.iterate(() => stops.forEach((stop) => stop()));
+  }
+
+  /** @internal */
+  connected(connection: Connection): void {
+    this.#connection = connection;
+    this.#join();
+  }
+
+  /** @internal */
+  lost(): void {
+    this.#connection = undefined;
+    this.#typed = undefined;
+    this.#step();
+    this.#sender.lost();
+  }
+
+  /**
+   * Something that no request asked for.
+   * @internal
+   */
+  receive(frame: any): void {
+    if (frame.seq) this.#apply(this.#tracker.event(frame));
+    else if (frame.action === "typing") this.emit("typing", frame);
+    else if (frame.action === "members_changed") {
+      const { joined, left, count } = frame;
+      (this as Writable<this>).count = count;
+      if (!joined || count > MAX_LISTED_USERS) this.#users = undefined;
+      for (const user of left ?? []) this.#users?.delete(user.id);
+      for (const user of joined ?? []) this.#users?.set(user.id, user);
+      const users = this.#users && [...this.#users.values()];
+      this.emit("members", { ...frame, users });
+    }
+  }
+
+  /**
+   * For good.
+   * @param error undefined where the application leaves
+   * @internal
+   */
+  end(error: RoomcastError | undefined): void {
+    if (this.state === "left") return;
+    this.#step();
+    (this as Writable<this>).state = "left";
+    this.#error = error ?? new RoomcastError("left", "the room was left");
+    this.#shared.rooms.delete(this.name);
+    this.#calls.end(this.#error);
+    this.#sender.end(this.#error);
+    this.#entry?.reject(this.#error);
+    this.emit("left", error);
   }
 
   #check(): void {
-    if (this.#state === "left")
-      throw this.#error ?? new RoomcastError("left", "the room was left");
+    if (this.state === "left") throw this.#error;
   }
 
   async #call<T>(
@@ -187,50 +216,53 @@ export class Room extends Emitter<RoomEvents> {
     read: (answer: Answer) => T,
   ): Promise<T> {
     this.#check();
-    return this.#connector.calls.add(
-      this,
-      { ...fields, action, room: this.name },
-      () => this.#state === "joined" && !this.#entering,
-      read,
+    return this.#calls.add({ ...fields, action, room: this.name }, read);
+  }
+
+  /** Out of the room, as far as this side is concerned, to come back. */
+  #step(): number {
+    (this as Writable<this>).state = "joining";
+    this.#inside = false;
+    this.#sender.pause();
+    this.#calls.pause();
+    this.#tracker.leave();
+    return ++this.#generation;
+  }
+
+  /** @returns the same, but doing nothing when the membership of now has ended */
+  #whileHere(run: (value?: any) => void): (value?: any) => void {
+    const generation = this.#generation;
+    return (value) => generation === this.#generation && run(value);
+  }
+
+  #ask(action: string, fields: object, done: (answer: Answer) => void): void {
+    const generation = this.#generation;
+    this.#connection!.request(
+      { action, room: this.name, ...fields },
+      () => generation === this.#generation,
+      this.#whileHere((answer) => answer && done(answer)),
     );
   }
 
   #join(): void {
-    const generation = ++this.#generation;
     const { history, echo } = this.#options;
-    this.#state = "joining";
-    this.#tracker.leave();
-    this.#connector.request(
-      {
-        action: "join_room",
-        room: this.name,
-        since: this.#tracker.since,
-        history,
-        echo,
-      },
-      () => generation === this.#generation,
-      (answer) => {
-        if (!answer || generation !== this.#generation) return;
-        if (answer instanceof RoomcastError) this.#end(answer);
-        else this.#joined(answer);
-      },
-    );
-  }
-
-  #joined(answer: JoinAnswer): void {
-    this.#state = "joined";
-    this.#count = answer.count;
-    const entered = this.#entered;
-    if (!entered) return this.#enter(answer);
-    // Whoever awaits `join()` gets a turn to attach listeners; what comes meanwhile is held.
-    const generation = this.#generation;
-    this.#entered = undefined;
-    this.#entering = true;
-    this.#tracker.wait();
-    this.#connector.later(0, () => {
-      if (generation === this.#generation) this.#enter(answer);
+    this.#step();
+    const { since } = this.#tracker;
+    this.#ask("join_room", { since, history, echo }, (answer) => {
+      if (answer instanceof RoomcastError) return this.end(answer);
+      (this as Writable<this>).state = "joined";
+      (this as Writable<this>).count = answer.count;
+      const entry = this.#entry;
+      if (!entry) return this.#enter(answer);
+      // Whoever awaits `join()` gets a turn to attach listeners; what comes meanwhile is held.
+      this.#entry = undefined;
+      this.#tracker.wait();
+      this.#connection!.later(
+        0,
+        this.#whileHere(() => this.#enter(answer)),
+      );
+      entry.resolve();
     });
-    entered.resolve();
   }
 
   #enter(answer: JoinAnswer): void {
@@ -239,111 +271,53 @@ export class Room extends Emitter<RoomEvents> {
     const step = this.#tracker.joined(answer);
     const first = !this.#announced;
     this.#announced = true;
-    this.#entering = false;
+    this.#inside = true;
     this.#users = undefined;
     this.emit("joined", { recovered: recovered && !step.reset, count, first });
     if (step.reset) {
-      const position = (this.#position = this.#tracker.since!);
-      const reset = {
+      const position = ((this as Writable<this>).position =
+        this.#tracker.since!);
+      this.emit("reset", {
         messages: messages as unknown as ReceiveMessage[],
         position,
         count,
-      };
-      this.emit("reset", reset);
-      this.#stream({ type: "reset", reset });
+      });
     }
     this.#apply(step, generation);
-    this.#connector.calls.run();
-    this.#sender.pump();
+    if (!this.#inside) return;
+    this.#calls.start(this.#connection!);
+    this.#sender.start(this.#connection!, this.#tracker.epoch!);
   }
 
   /** Gives events to the application, then does what the tracker wants done. */
   #apply({ deliver, then }: Step, generation = this.#generation): void {
     const epoch = this.#tracker.epoch!;
     for (const event of deliver) {
-      if (this.#state === "left") return;
-      this.#position = { epoch, seq: event.seq };
+      if (this.state === "left") return;
+      (this as Writable<this>).position = { epoch, seq: event.seq };
       this.emit("event", event);
-      if (event.action === "receive_message") {
-        const message = event as unknown as ReceiveMessage;
-        this.emit("message", message);
-        this.#stream({ type: "message", message });
-      } else this.#stream({ type: "event", event });
+      if (event.action === "receive_message")
+        this.emit("message", event as unknown as ReceiveMessage);
     }
     // A listener may have reconnected, or left.
     if (generation !== this.#generation) return;
-    this.#position = this.#tracker.since;
-    if (then === "page") this.#page();
-    else if (then === "rejoin") this.#rejoin();
-    else this.#rejoins = 0;
-  }
-
-  #page(): void {
-    const generation = this.#generation;
-    this.#connector.request(
-      { action: "get_history", room: this.name, after: this.#tracker.seq },
-      () => generation === this.#generation,
-      (answer) => {
-        if (!answer || generation !== this.#generation) return;
+    (this as Writable<this>).position = this.#tracker.since;
+    if (then === "page")
+      this.#ask("get_history", { after: this.#tracker.seq }, (answer) => {
         if (answer instanceof RoomcastError) this.#rejoin();
         else this.#apply(this.#tracker.page(answer.messages));
-      },
-    );
+      });
+    else if (then === "rejoin") this.#rejoin();
+    else if (deliver.length) this.#rejoins = 0;
   }
 
   /** Joins again from the position, on the same connection: what is missing comes with the answer. */
   #rejoin(): void {
-    const generation = ++this.#generation;
-    this.#state = "joining";
-    this.#tracker.leave();
     const attempt = this.#rejoins++;
-    this.#connector.later(attempt && this.#connector.backoff(attempt), () => {
-      if (generation === this.#generation) this.#join();
-    });
-  }
-
-  #lost(): void {
-    this.#generation++;
-    this.#state = "joining";
-    this.#tracker.leave();
-    this.#sender.lost();
-    this.#typed = undefined;
-  }
-
-  #receive(frame: any): void {
-    if (typeof frame.seq === "number") {
-      this.#apply(this.#tracker.event(frame));
-    } else if (frame.action === "typing") {
-      const { user, from, active } = frame;
-      this.emit("typing", { user, from, active });
-    } else if (frame.action === "members_changed") {
-      const { joined, left, count } = frame;
-      this.#count = count;
-      if (!joined || count > MAX_LISTED_USERS) this.#users = undefined;
-      for (const user of left ?? []) this.#users?.delete(user.id);
-      for (const user of joined ?? []) this.#users?.set(user.id, user);
-      const users = this.#users && [...this.#users.values()];
-      this.emit("members", { joined, left, count, users });
-    }
-  }
-
-  #stream(event: RoomEvent): void {
-    for (const stream of this.#streams) stream.push(event);
-  }
-
-  /** @param error undefined where the application leaves */
-  #end(error: RoomcastError | undefined): void {
-    if (this.#state === "left") return;
-    this.#state = "left";
-    this.#generation++;
-    this.#error = error;
-    this.#tracker.leave();
-    this.#forget();
-    const reason = error ?? new RoomcastError("left", "the room was left");
-    this.#sender.end(reason);
-    this.#connector.calls.reject(this, reason);
-    this.#entered?.reject(reason);
-    for (const stream of this.#streams) stream.end(error);
-    this.emit("left", error);
+    this.#step();
+    this.#connection!.later(
+      attempt && this.#shared.backoff(attempt),
+      this.#whileHere(() => this.#join()),
+    );
   }
 }

@@ -1,161 +1,159 @@
-import type { Answer } from "./connection.ts";
-import type { Connector } from "./connector.ts";
-import { queueFull } from "./calls.ts";
+import { queueFull, timedOut } from "./calls.ts";
+import type { Answer, Connection } from "./connection.ts";
 import { refusedForNow, RoomcastError } from "./errors.ts";
 import { Outbox, type Send } from "./outbox.ts";
+import type { Shared } from "./shared.ts";
 import type { Ack, SendOptions } from "./types.ts";
-import { checkWellFormed, copyData, newId } from "./values.ts";
+import { copy } from "./values.ts";
 
 interface PendingSend extends Send {
+  readonly message: { readonly id: string };
   readonly resolve: (ack: Ack) => void;
-  readonly reject: (error: RoomcastError) => void;
-}
-
-/** What the sender needs of its room. */
-interface SenderRoom {
-  readonly name: string;
-  readonly joined: () => boolean;
-  readonly epoch: () => string | undefined;
-  /** An event of ours is stored, which no earlier ack told. */
-  readonly stored: (seq: number) => void;
-  /** The server does not have us in the room. */
-  readonly outside: () => void;
+  /** @param maybeStored default: if it is under way, or was when a connection ended */
+  readonly fail: (error: RoomcastError, maybeStored?: boolean) => void;
+  /** Who sent it first, and in which epoch. */
+  user?: string;
+  epoch?: string;
 }
 
 /** A room's sends: from `send()` to their acks, over any number of connections. */
 export class Sender {
   readonly #outbox = new Outbox<PendingSend>();
-  readonly #connector: Connector;
-  readonly #room: SenderRoom;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #shared: Shared;
+  readonly #room: string;
+  readonly #stored: (seq: number) => void;
+  readonly #outside: () => void;
+  /** While messages may go. */
+  #connection: Connection | undefined;
+  #epoch!: string;
+  /** A pump is due when the pace allows it. */
+  #paced = false;
 
-  constructor(connector: Connector, room: SenderRoom) {
-    this.#connector = connector;
+  /**
+   * @param stored called when an event of ours is stored, unless an earlier ack told
+   * @param outside called when the server does not have us in the room
+   */
+  constructor(
+    shared: Shared,
+    room: string,
+    stored: (seq: number) => void,
+    outside: () => void,
+  ) {
+    this.#shared = shared;
     this.#room = room;
+    this.#stored = stored;
+    this.#outside = outside;
   }
 
-  async send(text: string, options: SendOptions): Promise<Ack> {
-    const connector = this.#connector;
-    const { sendTimeoutMs = 60_000, maxQueuedSends = 1000 } = connector.options;
-    checkWellFormed("text", text);
-    checkWellFormed("id", options.id);
-    const data = options.data && copyData(options.data);
-    if (connector.sends >= maxQueuedSends) throw queueFull("sends");
-    connector.sends++;
+  async send(text: string, { id, data }: SendOptions): Promise<Ack> {
+    const shared = this.#shared;
+    const { sendTimeoutMs = 60_000, maxQueuedSends = 1000 } = shared.options;
+    const message = copy({ text, id: id ?? shared.newId(), data });
+    if (shared.sends >= maxQueuedSends) throw queueFull("sends");
+    shared.sends++;
     return new Promise((resolve, reject) => {
-      this.#outbox.push({
-        id: options.id ?? newId(),
-        text,
-        data,
-        deadline: performance.now() + sendTimeoutMs,
+      const timer = setTimeout(() => send.fail(timedOut()), sendTimeoutMs);
+      const take = (): void => {
+        clearTimeout(timer);
+        if (this.#outbox.remove(send)) shared.sends--;
+      };
+      const send: PendingSend = {
+        message,
         tries: 0,
         underWay: false,
         unknown: false,
-        user: undefined,
-        epoch: undefined,
-        resolve,
-        reject,
-      });
-      this.pump();
+        resolve: (ack) => {
+          take();
+          resolve(ack);
+        },
+        fail: (
+          { code, message },
+          maybeStored = send.unknown || send.underWay,
+        ) => {
+          take();
+          reject(new RoomcastError(code, message, maybeStored));
+          this.#pump();
+        },
+      };
+      this.#outbox.push(send);
+      this.#pump();
     });
   }
 
-  /** Sends what may go now, gives up what waited too long, and looks again when something is due. */
-  pump(): void {
-    const connector = this.#connector;
-    const outbox = this.#outbox;
-    let wakeAt = Infinity;
-    for (;;) {
-      const now = performance.now();
-      const expired = outbox.expired(now);
-      if (expired) {
-        this.#fail(expired, "timeout", "no ack in time");
-        continue;
-      }
-      wakeAt = outbox.wakeAt(now);
-      const send =
-        this.#room.joined() && connector.ready ? outbox.next(now) : undefined;
-      if (!send) break;
-      // Another user's key would not find what was stored under the first.
-      if (
-        send.unknown &&
-        send.user !== connector.welcome!.user.id &&
-        send.epoch === this.#room.epoch()
-      ) {
-        this.#fail(send, "outcome_unknown", "the user is another one by now");
-        continue;
-      }
-      const wait = connector.pace();
-      if (wait) {
-        wakeAt = Math.min(wakeAt, now + wait);
-        break;
-      }
-      this.#transmit(send);
-    }
-    clearTimeout(this.#timer);
-    if (wakeAt < Infinity)
-      this.#timer = setTimeout(
-        () => this.pump(),
-        Math.max(0, wakeAt - performance.now()),
-      );
+  /** The room is entered. */
+  start(connection: Connection, epoch: string): void {
+    this.#connection = connection;
+    this.#epoch = epoch;
+    this.#pump();
+  }
+
+  /** The room is being entered anew: acks may still come. */
+  pause(): void {
+    this.#connection = undefined;
   }
 
   /** The connection is gone. */
   lost(): void {
     this.#outbox.lost();
+    this.#paced = false;
   }
 
   /** Nothing goes any more. */
-  end({ code, message }: RoomcastError): void {
-    clearTimeout(this.#timer);
-    for (const send of this.#outbox.all) this.#fail(send, code, message);
+  end(error: RoomcastError): void {
+    for (const send of this.#outbox.all) send.fail(error);
   }
 
-  #transmit(send: PendingSend): void {
-    const { id, text, data } = send;
-    if (!send.unknown) {
-      send.user = this.#connector.welcome!.user.id;
-      send.epoch = this.#room.epoch();
+  /** Sends what may go now. */
+  #pump(): void {
+    for (;;) {
+      const connection = this.#connection;
+      const send = this.#outbox.next();
+      if (!send || !connection?.ready || this.#paced) return;
+      const user = connection.welcome!.user.id;
+      // Another user's key would not find what was stored under the first.
+      if (send.unknown && send.user !== user && send.epoch === this.#epoch)
+        return send.fail(
+          new RoomcastError("outcome_unknown", "the user is another by now"),
+        );
+      const wait = connection.pace();
+      if (wait) {
+        this.#paced = true;
+        connection.later(wait, () => {
+          this.#paced = false;
+          this.#pump();
+        });
+        return;
+      }
+      if (!send.unknown) {
+        send.user = user;
+        send.epoch = this.#epoch;
+      }
+      this.#outbox.sent(send);
+      connection.ask(
+        { ...send.message, action: "send_message", room: this.#room },
+        // Without an answer the connection is gone: `lost` sees to all of them.
+        (answer) => answer && this.#answered(connection, send, answer),
+      );
     }
-    this.#outbox.sent(send);
-    this.#connector.ask(
-      { action: "send_message", room: this.#room.name, text, id, data },
-      (answer) => this.#answered(send, answer),
-    );
   }
 
-  #answered(send: PendingSend, answer: Answer): void {
-    // Gone with the connection: `lost` sees to all of them.
-    if (!answer) return;
-    const outside = answer.code === "not_joined";
-    if (outside || refusedForNow(answer)) {
-      const delay = this.#connector.backoff(send.tries, answer.retryAfterMs);
-      const unknown = answer.code === "outcome_unknown";
-      this.#outbox.retry(send, unknown, performance.now() + delay);
-      if (outside) this.#room.outside();
-    } else if (answer instanceof RoomcastError)
-      this.#fail(send, answer.code, answer.message, send.unknown);
+  #answered(connection: Connection, send: PendingSend, answer: Answer): void {
+    const { code, seq, epoch, ts, duplicate } = answer;
+    if (code === "not_joined" || refusedForNow(answer)) {
+      const delay = this.#shared.backoff(send.tries, answer.retryAfterMs);
+      send.unknown ||= code === "outcome_unknown";
+      this.#outbox.retry(send);
+      connection.later(delay, () => {
+        this.#outbox.release();
+        this.#pump();
+      });
+      if (code === "not_joined") this.#outside();
+    } else if (answer instanceof RoomcastError) send.fail(answer, send.unknown);
     else {
-      const { seq, epoch, ts, duplicate } = answer;
       // Also for a send that was given up: the event is there.
-      if (!duplicate) this.#room.stored(seq);
-      this.#take(send);
-      send.resolve({ seq, epoch, ts, id: send.id, duplicate });
+      if (!duplicate) this.#stored(seq);
+      send.resolve({ seq, epoch, ts, id: send.message.id, duplicate });
+      this.#pump();
     }
-    this.pump();
-  }
-
-  #fail(
-    send: PendingSend,
-    code: RoomcastError["code"],
-    message: string,
-    maybeStored = send.unknown || send.underWay,
-  ): void {
-    this.#take(send);
-    send.reject(new RoomcastError(code, message, maybeStored));
-  }
-
-  #take(send: PendingSend): void {
-    if (this.#outbox.remove(send)) this.#connector.sends--;
   }
 }

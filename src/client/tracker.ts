@@ -45,11 +45,7 @@ export class Tracker {
   #last = 0;
   #held: Held[] = [];
 
-  /** @param echo whether own messages come as events too */
-  constructor(
-    private readonly echo: boolean,
-    since: Position | undefined,
-  ) {
+  constructor(since: Position | undefined) {
     this.epoch = since?.epoch;
     this.seq = since?.seq ?? 0;
   }
@@ -74,19 +70,20 @@ export class Tracker {
 
   /** @returns whether what came before `reply` is lost: then its messages are for the application to start from */
   joined(reply: JoinReply): Step & { readonly reset: boolean } {
-    const known = this.epoch !== undefined;
-    const recovered = reply.recovered && this.epoch === reply.epoch;
-    const reset = known && !recovered;
+    const recovered = reply.recovered && reply.epoch === this.epoch;
+    const reset = !recovered && this.epoch !== undefined;
+    if (!recovered) this.seq = 0;
     const deliver = reset
       ? []
-      : reply.messages.filter((event) => !recovered || event.seq > this.seq);
+      : reply.messages.filter((event) => event.seq > this.seq);
     this.epoch = reply.epoch;
-    if (recovered && reply.more)
-      this.seq = deliver[deliver.length - 1]?.seq ?? this.seq;
-    else this.seq = recovered ? Math.max(this.seq, reply.seq) : reply.seq;
+    this.seq =
+      recovered && reply.more
+        ? (deliver[deliver.length - 1]?.seq ?? this.seq)
+        : reply.seq;
     this.#phase = "catching";
     this.#upto = this.#last = reply.seq;
-    return { ...this.#advance([...deliver]), reset };
+    return { ...this.#advance(deliver), reset };
   }
 
   event(event: EventFrame): Step {
@@ -99,25 +96,17 @@ export class Tracker {
   }
 
   /**
-   * An ack that is no duplicate stands for its event. It comes in its place among the room's events, so that without an
-   * echo it follows the position; with one, its event came before it.
+   * An ack that is no duplicate stands for its event. It comes in its place among the room's events: after the event
+   * itself, or, without an echo, instead of it.
    */
   ack(seq: number): Step {
-    if (seq <= this.seq) return NOTHING;
-    if (!this.echo) {
-      if (this.#phase !== "live") return this.#hold({ seq });
-      this.seq = seq;
-    } else if (this.#phase === "live") {
-      this.#phase = "catching";
-      this.#upto = this.#last = seq;
-      return { deliver: [], then: "page" };
-    }
+    if (this.#phase !== "live") return this.#hold({ seq });
+    this.seq = Math.max(this.seq, seq);
     return NOTHING;
   }
 
   /** History after `seq`, as it was asked for. */
   page(messages: readonly EventFrame[]): Step {
-    if (this.#phase !== "catching") return NOTHING;
     const deliver: EventFrame[] = [];
     for (const event of messages) {
       if (event.seq <= this.seq) continue;

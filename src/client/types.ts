@@ -49,7 +49,7 @@ export interface ClientOptions {
   readonly name?: string | undefined;
   /** Default `json`. With `msgpack`, `@msgpack/msgpack` is loaded when it is first needed. */
   readonly format?: ClientFormat | undefined;
-  /** Asked at every connect, so that it may expire; sent as `?token=`. */
+  /** Asked at every connect, so that it may expire; sent as `?token=`. If it throws, the attempt failed for that reason. */
   readonly token?: string | (() => string | Promise<string>) | undefined;
   /** `client.session` of an earlier time: the same guest again. It beats `name`. */
   readonly session?: string | undefined;
@@ -88,7 +88,7 @@ export interface ClientEvents {
   welcome: Welcome;
   /** A ping was answered: ms there and back. */
   roundtrip: number;
-  /** Failures that belong to no call: the token callback's, a frame that is not usable, an error frame without a request. */
+  /** What the server refused, and no call asked for. */
   error: RoomcastError;
 }
 

@@ -1,38 +1,21 @@
-import type { Data } from "../protocol/messages.ts";
 import { RoomcastError } from "./errors.ts";
 
 /**
- * MessagePack cannot carry lone surrogates: the server would refuse the frame without telling whose it was.
+ * A copy of what JSON holds of a value: the same in every format and at every try, whatever becomes of the original.
+ * Lone surrogates are refused: MessagePack cannot carry them, and the server could not tell whose the frame was.
+ *
  * @throws RoomcastError invalid_field
  */
-export function checkWellFormed(field: string, text: unknown): void {
-  if (typeof text === "string" && text.isWellFormed?.() === false)
-    throw new RoomcastError("invalid_field", `${field} has a lone surrogate`);
-}
-
-/**
- * A copy of what JSON holds of `data`: the same in every format and at every try, whatever becomes of the original.
- * @throws RoomcastError invalid_field
- */
-export function copyData(data: Data): Data {
+export function copy<T>(value: T): T {
   try {
-    return JSON.parse(JSON.stringify(data), (key, value) => {
-      checkWellFormed("data", key);
-      checkWellFormed("data", value);
-      return value;
-    });
+    const json = JSON.stringify(value);
+    // JSON.stringify escapes surrogates only where they are alone. A backslash of the text itself is two.
+    if (/[^\\](\\\\)*\\ud/.test(json)) throw "it has a lone surrogate";
+    return JSON.parse(json);
   } catch (error) {
-    if (error instanceof RoomcastError) throw error;
-    throw new RoomcastError("invalid_field", `data is no JSON: ${error}`);
+    throw new RoomcastError("invalid_field", `unusable: ${error}`);
   }
 }
 
-let ids = 0;
-let prefix: string;
-
-/** @returns an idempotency key that nobody else has */
-export function newId(): string {
-  // `crypto.randomUUID` is not there on pages that came by plain HTTP.
-  prefix ??= crypto.getRandomValues(new Uint32Array(4)).join("-");
-  return `${prefix}-${++ids}`;
-}
+/** For the class itself: its properties are read-only to others. */
+export type Writable<T> = { -readonly [K in keyof T]: T[K] };

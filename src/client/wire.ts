@@ -7,22 +7,12 @@ export interface Wire {
   decode(frame: any): any;
 }
 
-const json: Wire = { encode: JSON.stringify, decode: JSON.parse };
-
 /** MessagePack is loaded when it is asked for, so that nobody else pays for it. */
 export async function loadWire(format: ClientFormat): Promise<Wire> {
-  if (format === "json") return json;
-  const { Encoder, decode } = await import("@msgpack/msgpack");
-  const encoder = new Encoder({ ignoreUndefined: true });
+  if (format === "json") return { encode: JSON.stringify, decode: JSON.parse };
+  const { encode, decode } = await import("@msgpack/msgpack");
   return {
-    encode: (message) => encoder.encode(message),
-    decode: (frame) => decode(frame),
+    encode: (message) => encode(message, { ignoreUndefined: true }),
+    decode,
   };
-}
-
-/** @returns bytes of UTF-8, or of the frame as it is */
-export function frameBytes(frame: string | Uint8Array): number {
-  return typeof frame === "string"
-    ? new TextEncoder().encode(frame).length
-    : frame.length;
 }

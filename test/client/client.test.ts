@@ -53,7 +53,7 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
       bobRoom.on("typing", resolve),
     );
     annRoom.typing(true);
-    expect(await typing).toEqual({
+    expect(await typing).toMatchObject({
       user: ann.user!.id,
       from: "Ann",
       active: true,
@@ -155,7 +155,7 @@ test("presence: who is here, who came, who went", async () => {
   room.on("members", (change) => changes.push(change));
   const saw = new Follow(room);
   await saw.until(() => changes.length === 1);
-  expect(await room.members()).toEqual({
+  expect(await room.members()).toMatchObject({
     count: 1,
     members: [{ id: ann.user!.id, name: "Ann" }],
   });
@@ -163,7 +163,7 @@ test("presence: who is here, who came, who went", async () => {
   await bob.join("general");
   const { user } = bob;
   await saw.until(() => changes.length === 2);
-  expect(changes[1]).toEqual({
+  expect(changes[1]).toMatchObject({
     count: 2,
     joined: [user!],
     left: [],
@@ -171,7 +171,7 @@ test("presence: who is here, who came, who went", async () => {
   });
   await bob.close();
   await saw.until(() => changes.length === 3);
-  expect(changes[2]).toEqual({
+  expect(changes[2]).toMatchObject({
     count: 1,
     joined: [],
     left: [user!],
@@ -387,9 +387,9 @@ test("the token is asked for at every connect, and its failure is told", async (
       return `t${asked}`;
     },
   });
-  expect(await next(client, "error")).toMatchObject({
-    code: "token",
-    message: expect.stringContaining("not yet"),
+  expect(await next(client, "state")).toMatchObject({
+    state: "reconnecting",
+    reason: "Error: not yet",
   });
   await next(client, "welcome");
   client.reconnect();
