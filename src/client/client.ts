@@ -67,7 +67,7 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     if (!this.#WebSocket)
       throw new RoomcastError(
         "no_websocket",
-        "this runtime has none: give options.WebSocket, from the package ws, say",
+        "this runtime has none: give options.WebSocket, such as that of ws",
       );
     const prefix = crypto.getRandomValues(new Uint32Array(2)).join("");
     let ids = 0;

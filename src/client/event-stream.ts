@@ -16,7 +16,7 @@ export class EventStream<T> {
       this.end(
         new RoomcastError(
           "fell_behind",
-          `${MAX_STREAMED} events wait: later ones are not here`,
+          "too many events wait: later ones are not here",
         ),
       );
     this.#wake();

@@ -81,18 +81,12 @@ export class Tracker {
       recovered && reply.more
         ? (deliver[deliver.length - 1]?.seq ?? this.seq)
         : reply.seq;
-    this.#phase = "catching";
     this.#upto = this.#last = reply.seq;
     return { ...this.#advance(deliver), reset };
   }
 
   event(event: EventFrame): Step {
-    if (this.#phase === "live" && prevOf(event) <= this.seq) {
-      if (event.seq <= this.seq) return NOTHING;
-      this.seq = event.seq;
-      return { deliver: [event] };
-    }
-    return this.#hold(event);
+    return this.#take(event);
   }
 
   /**
@@ -100,9 +94,7 @@ export class Tracker {
    * itself, or, without an echo, instead of it.
    */
   ack(seq: number): Step {
-    if (this.#phase !== "live") return this.#hold({ seq });
-    this.seq = Math.max(this.seq, seq);
-    return NOTHING;
+    return this.#take({ seq });
   }
 
   /** History after `seq`, as it was asked for. */
@@ -120,42 +112,32 @@ export class Tracker {
     return this.#advance(deliver);
   }
 
-  #hold(held: Held): Step {
+  #take(held: Held): Step {
     if (this.#phase === "out") return NOTHING;
-    if (this.#phase === "live") {
-      this.#phase = "catching";
-      this.#upto = prevOf(held);
-      this.#last = held.seq - 1;
-      this.#held.push(held);
-      return { deliver: [], then: "page" };
-    }
-    if (this.#held.length >= MAX_HELD) return { deliver: [], then: "rejoin" };
-    this.#held.push(held);
-    return NOTHING;
+    if (this.#held.push(held) > MAX_HELD)
+      return { deliver: [], then: "rejoin" };
+    return this.#phase === "live" ? this.#advance([]) : NOTHING;
   }
 
-  /** With everything up to `#upto`, goes on with what was held, to the next hole or to the end. */
+  /** With everything up to `#upto`, goes on with what is held, to the next hole or to the end. */
   #advance(deliver: EventFrame[]): Step {
-    if (this.seq < this.#upto) return { deliver, then: "page" };
-    const held = this.#held;
-    let next = 0;
-    for (; next < held.length; next++) {
-      const item = held[next]!;
-      if (item.seq <= this.seq) continue;
-      if (item.action !== undefined) {
-        if (prevOf(item) > this.seq) break;
-        deliver.push(item);
+    while (this.seq >= this.#upto) {
+      const held = this.#held[0];
+      if (!held) {
+        this.#phase = "live";
+        return { deliver };
       }
-      this.seq = item.seq;
+      const prev = prevOf(held);
+      if (held.action && prev > this.seq) {
+        this.#upto = prev;
+        this.#last = held.seq - 1;
+      } else {
+        if (held.action && held.seq > this.seq) deliver.push(held);
+        this.seq = Math.max(this.seq, held.seq);
+        this.#held.shift();
+      }
     }
-    this.#held = held.slice(next);
-    const hole = this.#held[0];
-    if (!hole) {
-      this.#phase = "live";
-      return { deliver };
-    }
-    this.#upto = prevOf(hole);
-    this.#last = hole.seq - 1;
+    this.#phase = "catching";
     return { deliver, then: "page" };
   }
 }
