@@ -59,18 +59,19 @@ export class Outbox<S extends Send> {
   retry(send: S): void {
     const index = this.#sends.indexOf(send);
     this.#holds++;
-    if (index < 0) return;
+    if (index < 0 || !send.underWay) return;
     send.underWay = false;
     send.tries++;
     this.#underWay--;
     this.#careful = Math.max(this.#careful, index + 1);
   }
 
+  /** A hold of before a loss may be released after it. */
   release(): void {
-    this.#holds--;
+    if (this.#holds) this.#holds--;
   }
 
-  /** The connection is gone: nobody knows what became of those under way. */
+  /** Nobody knows what became of those under way. */
   lost(): void {
     this.#sends.forEach((send, index) => {
       if (!send.underWay) return;

@@ -6,7 +6,7 @@ import { Calls, timedOut } from "./calls.ts";
 import type { Answer, Connection } from "./connection.ts";
 import { Sender } from "./sender.ts";
 import type { Shared } from "./shared.ts";
-import { Tracker, type JoinReply, type Step } from "./tracker.ts";
+import { Tracker, type JoinReply, type Step, type Stored } from "./tracker.ts";
 import type {
   Ack,
   HistoryOptions,
@@ -76,7 +76,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#sender = new Sender(
       shared,
       name,
-      (seq) => this.#apply(this.#tracker.ack(seq)),
+      (stored) => this.#apply(this.#tracker.take(stored)),
       () => this.#inside && this.#rejoin(),
     );
     const timer = setTimeout(
@@ -168,7 +168,6 @@ export class Room extends Emitter<RoomEvents> {
     this.#connection = undefined;
     this.#typed = undefined;
     this.#step();
-    this.#sender.lost();
   }
 
   /**
@@ -176,7 +175,7 @@ export class Room extends Emitter<RoomEvents> {
    * @internal
    */
   receive(frame: any): void {
-    if (frame.seq) this.#apply(this.#tracker.event(frame));
+    if (frame.seq) this.#apply(this.#tracker.take(frame));
     else if (frame.action === "typing") this.emit("typing", frame);
     else if (frame.action === "members_changed") {
       const { joined, left, count } = frame;
@@ -292,12 +291,13 @@ export class Room extends Emitter<RoomEvents> {
   /** Gives events to the application, then does what the tracker wants done. */
   #apply({ deliver, then }: Step, generation = this.#generation): void {
     const epoch = this.#tracker.epoch!;
-    for (const event of deliver) {
+    for (const item of deliver) {
       if (this.state === "left") return;
-      (this as Writable<this>).position = { epoch, seq: event.seq };
-      this.emit("event", event);
-      if (event.action === "receive_message")
-        this.emit("message", event as unknown as ReceiveMessage);
+      (this as Writable<this>).position = { epoch, seq: item.seq };
+      if (!item.action) (item as Stored).done();
+      else this.emit("event", item);
+      if (item.action === "receive_message")
+        this.emit("message", item as unknown as ReceiveMessage);
     }
     // A listener may have reconnected, or left.
     if (generation !== this.#generation) return;

@@ -3,6 +3,7 @@ import type { Answer, Connection } from "./connection.ts";
 import { refusedForNow, RoomcastError } from "./errors.ts";
 import { Outbox, type Send } from "./outbox.ts";
 import type { Shared } from "./shared.ts";
+import type { Stored } from "./tracker.ts";
 import type { Ack, SendOptions } from "./types.ts";
 import { copy } from "./values.ts";
 
@@ -21,7 +22,7 @@ export class Sender {
   readonly #outbox = new Outbox<PendingSend>();
   readonly #shared: Shared;
   readonly #room: string;
-  readonly #stored: (seq: number) => void;
+  readonly #stored: (stored: Stored) => void;
   readonly #outside: () => void;
   /** While messages may go. */
   #connection: Connection | undefined;
@@ -30,13 +31,13 @@ export class Sender {
   #paced = false;
 
   /**
-   * @param stored called when an event of ours is stored, unless an earlier ack told
+   * @param stored called with each ack that stands for an event
    * @param outside called when the server does not have us in the room
    */
   constructor(
     shared: Shared,
     room: string,
-    stored: (seq: number) => void,
+    stored: (stored: Stored) => void,
     outside: () => void,
   ) {
     this.#shared = shared;
@@ -87,15 +88,14 @@ export class Sender {
     this.#pump();
   }
 
-  /** The room is being entered anew: acks may still come. */
+  /**
+   * The room is being entered anew, on this connection or another. Acks that waited for their place are lost with their
+   * place: what they stood for comes as a message now, and is sent again for an ack that is a duplicate.
+   */
   pause(): void {
     this.#connection = undefined;
-  }
-
-  /** The connection is gone. */
-  lost(): void {
-    this.#outbox.lost();
     this.#paced = false;
+    this.#outbox.lost();
   }
 
   /** Nothing goes any more. */
@@ -131,7 +131,7 @@ export class Sender {
       this.#outbox.sent(send);
       connection.ask(
         { ...send.message, action: "send_message", room: this.#room },
-        // Without an answer the connection is gone: `lost` sees to all of them.
+        // Without an answer the connection is gone: `pause` sees to all of them.
         (answer) => answer && this.#answered(connection, send, answer),
       );
     }
@@ -150,10 +150,13 @@ export class Sender {
       if (code === "not_joined") this.#outside();
     } else if (answer instanceof RoomcastError) send.fail(answer, send.unknown);
     else {
+      const done = (): void => {
+        send.resolve({ seq, epoch, ts, id: send.message.id, duplicate });
+        this.#pump();
+      };
+      if (duplicate) done();
       // Also for a send that was given up: the event is there.
-      if (!duplicate) this.#stored(seq);
-      send.resolve({ seq, epoch, ts, id: send.message.id, duplicate });
-      this.#pump();
+      else this.#stored({ seq, done });
     }
   }
 }

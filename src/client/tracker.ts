@@ -4,10 +4,20 @@ import type { EventFrame } from "./types.ts";
 /** Events that wait while a hole is filled, at most. Beyond it, coming back from the position costs less. */
 export const MAX_HELD = 1000;
 
+/** An ack that is no duplicate: it stands for its event. */
+export interface Stored {
+  readonly seq: number;
+  readonly action?: undefined;
+  /** To be called in its place among the events. */
+  readonly done: () => void;
+}
+
+type Item = EventFrame | Stored;
+
 /** What is to be done after a frame. */
 export interface Step {
-  /** Events for the application, in order. */
-  readonly deliver: readonly EventFrame[];
+  /** For the application, in order. */
+  readonly deliver: readonly Item[];
   /** `page`: ask for history after `seq`. `rejoin`: join again from `seq`. */
   readonly then?: "page" | "rejoin" | undefined;
 }
@@ -20,9 +30,6 @@ export interface JoinReply {
   readonly more: boolean;
   readonly messages: readonly EventFrame[];
 }
-
-/** Something that waits for its place: an event, or the ack that stands for one. */
-type Held = EventFrame | { readonly seq: number; readonly action?: undefined };
 
 const NOTHING: Step = { deliver: [] };
 
@@ -43,7 +50,7 @@ export class Tracker {
   #upto = 0;
   /** …and takes events up to here; later ones are held, or come live. */
   #last = 0;
-  #held: Held[] = [];
+  #held: Item[] = [];
 
   constructor(since: Position | undefined) {
     this.epoch = since?.epoch;
@@ -73,7 +80,7 @@ export class Tracker {
     const recovered = reply.recovered && reply.epoch === this.epoch;
     const reset = !recovered && this.epoch !== undefined;
     if (!recovered) this.seq = 0;
-    const deliver = reset
+    const deliver: Item[] = reset
       ? []
       : reply.messages.filter((event) => event.seq > this.seq);
     this.epoch = reply.epoch;
@@ -85,16 +92,15 @@ export class Tracker {
     return { ...this.#advance(deliver), reset };
   }
 
-  event(event: EventFrame): Step {
-    return this.#take(event);
-  }
-
   /**
-   * An ack that is no duplicate stands for its event. It comes in its place among the room's events: after the event
-   * itself, or, without an echo, instead of it.
+   * An event that came live, or an ack. Acks come in their place among the room's events: after the event itself, or,
+   * without an echo, instead of it.
    */
-  ack(seq: number): Step {
-    return this.#take({ seq });
+  take(item: Item): Step {
+    if (this.#phase === "out") return NOTHING;
+    if (this.#held.push(item) > MAX_HELD)
+      return { deliver: [], then: "rejoin" };
+    return this.#phase === "live" ? this.#advance([]) : NOTHING;
   }
 
   /** History after `seq`, as it was asked for. */
@@ -112,28 +118,21 @@ export class Tracker {
     return this.#advance(deliver);
   }
 
-  #take(held: Held): Step {
-    if (this.#phase === "out") return NOTHING;
-    if (this.#held.push(held) > MAX_HELD)
-      return { deliver: [], then: "rejoin" };
-    return this.#phase === "live" ? this.#advance([]) : NOTHING;
-  }
-
   /** With everything up to `#upto`, goes on with what is held, to the next hole or to the end. */
-  #advance(deliver: EventFrame[]): Step {
+  #advance(deliver: Item[]): Step {
     while (this.seq >= this.#upto) {
-      const held = this.#held[0];
-      if (!held) {
+      const item = this.#held[0];
+      if (!item) {
         this.#phase = "live";
         return { deliver };
       }
-      const prev = prevOf(held);
-      if (held.action && prev > this.seq) {
+      const prev = prevOf(item);
+      if (item.action && prev > this.seq) {
         this.#upto = prev;
-        this.#last = held.seq - 1;
+        this.#last = item.seq - 1;
       } else {
-        if (held.action && held.seq > this.seq) deliver.push(held);
-        this.seq = Math.max(this.seq, held.seq);
+        if (!item.action || item.seq > this.seq) deliver.push(item);
+        this.seq = Math.max(this.seq, item.seq);
         this.#held.shift();
       }
     }
@@ -142,6 +141,6 @@ export class Tracker {
   }
 }
 
-function prevOf(event: Held): number {
-  return (event as EventFrame).prev ?? event.seq - 1;
+function prevOf(item: Item): number {
+  return item.action ? (item.prev ?? item.seq - 1) : 0;
 }

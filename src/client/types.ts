@@ -115,7 +115,10 @@ export interface Ack {
   /** Milliseconds since 1970. */
   readonly ts: number;
   readonly id: string;
-  /** It had been stored before: an earlier try got through. */
+  /**
+   * It had been stored before: an earlier try got through. With `echo: false`, a message whose ack is a duplicate comes
+   * as a message too, among what was missed; one whose ack is none does not.
+   */
   readonly duplicate?: true | undefined;
 }
 

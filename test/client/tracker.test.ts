@@ -1,5 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { MAX_HELD, Tracker, type Step } from "../../src/client/tracker.ts";
+import {
+  MAX_HELD,
+  Tracker,
+  type Step,
+  type Stored,
+} from "../../src/client/tracker.ts";
 import type { EventFrame } from "../../src/client/index.ts";
 import { Random, testSeed } from "../support/random.ts";
 
@@ -19,6 +24,7 @@ const reply = (seq: number, rest: object = {}) => ({
   messages: [],
   ...rest,
 });
+const ack = (seq: number): Stored => ({ seq, done() {} });
 /** [delivered seqs, what is to be done] */
 const told = ({ deliver, then }: Step) => [deliver.map((e) => e.seq), then];
 
@@ -32,19 +38,19 @@ function at(seq: number): Tracker {
 describe("live", () => {
   test("what follows is given out, repeats are dropped", () => {
     const tracker = at(5);
-    expect(told(tracker.event(event(6)))).toEqual([[6], undefined]);
-    expect(told(tracker.event(event(6)))).toEqual([[], undefined]);
-    expect(told(tracker.event(event(3)))).toEqual([[], undefined]);
-    expect(told(tracker.event(event(9, 6)))).toEqual([[9], undefined]);
+    expect(told(tracker.take(event(6)))).toEqual([[6], undefined]);
+    expect(told(tracker.take(event(6)))).toEqual([[], undefined]);
+    expect(told(tracker.take(event(3)))).toEqual([[], undefined]);
+    expect(told(tracker.take(event(9, 6)))).toEqual([[9], undefined]);
     // `prev` is at most the event before.
-    expect(told(tracker.event(event(12, 2)))).toEqual([[12], undefined]);
+    expect(told(tracker.take(event(12, 2)))).toEqual([[12], undefined]);
     expect(tracker.since).toEqual({ epoch: "E1", seq: 12 });
   });
 
   test("a hole is filled before what follows it, and those that come meanwhile wait", () => {
     const tracker = at(5);
-    expect(told(tracker.event(event(9, 7)))).toEqual([[], "page"]);
-    expect(told(tracker.event(event(10)))).toEqual([[], undefined]);
+    expect(told(tracker.take(event(9, 7)))).toEqual([[], "page"]);
+    expect(told(tracker.take(event(10)))).toEqual([[], undefined]);
     expect(tracker.since).toEqual({ epoch: "E1", seq: 5 });
     expect(told(tracker.page([event(6)]))).toEqual([[6], "page"]);
     // A page may hold more than the hole: what is held stands for itself.
@@ -52,20 +58,20 @@ describe("live", () => {
       [7, 8, 9, 10],
       undefined,
     ]);
-    expect(told(tracker.event(event(11)))).toEqual([[11], undefined]);
+    expect(told(tracker.take(event(11)))).toEqual([[11], undefined]);
   });
 
   test("a second hole among what is held is filled too", () => {
     const tracker = at(0);
-    tracker.event(event(3));
-    tracker.event(event(6));
+    tracker.take(event(3));
+    tracker.take(event(6));
     expect(told(tracker.page(events(1, 2)))).toEqual([[1, 2, 3], "page"]);
     expect(told(tracker.page(events(4, 5)))).toEqual([[4, 5, 6], undefined]);
   });
 
   test("where `prev` is lower than the event before, the page ends below what is held", () => {
     const tracker = at(3);
-    tracker.event(event(7, 5));
+    tracker.take(event(7, 5));
     expect(told(tracker.page([event(4), event(6, 5)]))).toEqual([[4], "page"]);
     expect(told(tracker.page([event(5), event(6)]))).toEqual([
       [5, 6, 7],
@@ -75,37 +81,43 @@ describe("live", () => {
 
   test("a hole that history no longer holds needs a join", () => {
     const empty = at(5);
-    empty.event(event(9));
+    empty.take(event(9));
     expect(told(empty.page([]))).toEqual([[], "rejoin"]);
     const trimmed = at(5);
-    trimmed.event(event(9));
+    trimmed.take(event(9));
     expect(told(trimmed.page([event(8, 7)]))).toEqual([[], "rejoin"]);
     const partly = at(5);
-    partly.event(event(9));
+    partly.take(event(9));
     expect(told(partly.page([event(6), event(8)]))).toEqual([[6], "page"]);
     expect(told(partly.page([event(8)]))).toEqual([[], "rejoin"]);
   });
 
   test("an ack stands for its event, in its place", () => {
     const tracker = at(5);
-    expect(told(tracker.ack(6))).toEqual([[], undefined]);
+    expect(told(tracker.take(ack(6)))).toEqual([[6], undefined]);
     expect(tracker.seq).toBe(6);
-    tracker.ack(4);
+    tracker.take(ack(4));
     expect(tracker.seq).toBe(6);
-    tracker.event(event(9, 8));
+    tracker.take(event(9, 8));
     // While a hole is filled it waits, as an event would.
-    tracker.ack(10);
+    tracker.take(ack(10));
     expect(tracker.seq).toBe(6);
-    expect(told(tracker.page(events(7, 8)))).toEqual([[7, 8, 9], undefined]);
+    expect(told(tracker.page(events(7, 8)))).toEqual([
+      [7, 8, 9, 10],
+      undefined,
+    ]);
     expect(tracker.seq).toBe(10);
+    // After its own event it is only told.
+    tracker.take(event(11));
+    expect(told(tracker.take(ack(11)))).toEqual([[11], undefined]);
   });
 
   test("more than can be held: rather a join from the position", () => {
     const tracker = at(0);
-    tracker.event(event(2));
+    tracker.take(event(2));
     for (let seq = 3; seq <= MAX_HELD + 1; seq++)
-      expect(tracker.event(event(seq)).then).toBeUndefined();
-    expect(tracker.event(event(MAX_HELD + 2)).then).toBe("rejoin");
+      expect(tracker.take(event(seq)).then).toBeUndefined();
+    expect(tracker.take(event(MAX_HELD + 2)).then).toBe("rejoin");
     tracker.leave();
     expect(tracker.since).toEqual({ epoch: "E1", seq: 0 });
   });
@@ -120,7 +132,7 @@ describe("joining", () => {
     );
     expect(step.reset).toBe(false);
     expect(told(step)).toEqual([[6, 7], undefined]);
-    expect(told(tracker.event(event(8)))).toEqual([[8], undefined]);
+    expect(told(tracker.take(event(8)))).toEqual([[8], undefined]);
   });
 
   test("an empty room has a position", () => {
@@ -132,8 +144,8 @@ describe("joining", () => {
   test("with a position: what was missed; until the answer nothing counts", () => {
     const tracker = at(5);
     tracker.leave();
-    expect(told(tracker.event(event(6)))).toEqual([[], undefined]);
-    tracker.ack(6);
+    expect(told(tracker.take(event(6)))).toEqual([[], undefined]);
+    tracker.take(ack(6));
     expect(tracker.since).toEqual({ epoch: "E1", seq: 5 });
     const step = tracker.joined(reply(8, { messages: events(5, 8) }));
     expect([...told(step), step.reset]).toEqual([[6, 7, 8], undefined, false]);
@@ -146,7 +158,7 @@ describe("joining", () => {
       reply(20, { more: true, messages: events(6, 9) }),
     );
     expect(told(step)).toEqual([[6, 7, 8, 9], "page"]);
-    expect(told(tracker.event(event(21)))).toEqual([[], undefined]);
+    expect(told(tracker.take(event(21)))).toEqual([[], undefined]);
     // The slice went on: history reaches beyond the answer.
     expect(told(tracker.page(events(10, 16)))).toEqual([
       events(10, 16).map((e) => e.seq),
@@ -156,7 +168,7 @@ describe("joining", () => {
       [17, 18, 19, 20, 21],
       undefined,
     ]);
-    expect(told(tracker.event(event(22)))).toEqual([[22], undefined]);
+    expect(told(tracker.take(event(22)))).toEqual([[22], undefined]);
   });
 
   test.each([
@@ -171,18 +183,18 @@ describe("joining", () => {
     const step = tracker.joined(answer);
     expect([...told(step), step.reset]).toEqual([[], undefined, true]);
     expect(tracker.since).toEqual({ epoch: answer.epoch, seq: 3 });
-    expect(told(tracker.event(event(4)))).toEqual([[4], undefined]);
+    expect(told(tracker.take(event(4)))).toEqual([[4], undefined]);
   });
 
   test("what comes before a late taking of the answer is held", () => {
     const tracker = new Tracker(undefined);
     tracker.wait();
-    expect(told(tracker.event(event(3)))).toEqual([[], undefined]);
-    tracker.ack(4);
+    expect(told(tracker.take(event(3)))).toEqual([[], undefined]);
+    tracker.take(ack(4));
     const step = tracker.joined(
       reply(2, { recovered: false, messages: events(1, 2) }),
     );
-    expect(told(step)).toEqual([[1, 2, 3], undefined]);
+    expect(told(step)).toEqual([[1, 2, 3, 4], undefined]);
     expect(tracker.seq).toBe(4);
   });
 });
@@ -227,8 +239,7 @@ test("seeded: whatever is lost on the way, each event comes once and in order", 
       } else if (live < log.length) {
         const next = log[live++]!;
         // Some are lost on the way; the last is not, or nobody could know.
-        if (live === log.length || random.chance(0.7))
-          take(tracker.event(next));
+        if (live === log.length || random.chance(0.7)) take(tracker.take(next));
       }
     }
     expect(got, `seed ${random.seed}, run ${run}`).toEqual(

@@ -128,11 +128,9 @@ export class Proxy implements AsyncDisposable {
     ] as const) {
       from.on("data", (chunk) => {
         if (this.loseAnswers && from === server) return;
-        if (!to.write(chunk)) {
-          from.pause();
-          to.once("drain", () => this.#stalled || from.resume());
-        }
+        if (!to.write(chunk)) from.pause();
       });
+      to.on("drain", () => this.#stalled || from.resume());
       from.on("end", () => to.end());
       from.on("error", () => to.destroy());
       from.on("close", () => {
