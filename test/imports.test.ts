@@ -8,10 +8,9 @@ const src = join(root, "src");
 /** Folders of src in the order in which they may import: only from a stage before their own. The last is src itself. */
 const STAGES: readonly (readonly string[])[] = [
   ["collections", "protocol"],
-  ["config", "data"],
+  ["config", "data", "client"],
   ["broker"],
   ["gateway"],
-  ["client"],
   ["terminal", "web"],
   ["."],
 ];
@@ -71,6 +70,11 @@ function offending(
 const folderOf = (file: string): string => {
   const parts = file.split("/");
   return parts.length > 2 ? parts[1]! : ".";
+};
+
+/** Folders that may import even less: the client is for other programs, and takes nothing of the server along. */
+const ONLY: { readonly [folder: string]: readonly string[] } = {
+  client: ["protocol", "@msgpack/msgpack"],
 };
 
 const stageOf = (folder: string): number =>
@@ -168,6 +172,16 @@ test("no folder imports one of its own stage or of a later one, not even a type"
       if (!files.has(target)) return false;
       const [from, to] = [folderOf(file), folderOf(target)];
       return from !== to && stageOf(to) >= stageOf(from);
+    }),
+  ).toEqual([]);
+});
+
+test("the client imports nothing but the protocol", () => {
+  expect(
+    offending((file, { target }) => {
+      const allowed = ONLY[folderOf(file)];
+      const from = files.has(target) ? folderOf(target) : target;
+      return !!allowed && from !== folderOf(file) && !allowed.includes(from);
     }),
   ).toEqual([]);
 });
