@@ -170,7 +170,8 @@ export class Connection {
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onerror = (event: { message?: string }) => {
-      problem = event.message;
+      // Bun tells the whole URL: the token or session in it is no reason to be shown or logged.
+      problem = event.message?.replace(/'?wss?:\S+/, "the server");
     };
     socket.onmessage = ({ data }: { data: unknown }) => {
       let message: unknown;

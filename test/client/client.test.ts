@@ -424,3 +424,15 @@ test("a change of the name makes a new guest in place", async () => {
     ["Anna", "as Anna"],
   ]);
 });
+
+test("why there is no connection is told without the token and the session", async () => {
+  await using clients = new Clients();
+  const client = clients.connect("ws://127.0.0.1:1", {
+    token: "a-token-nobody-must-see",
+    session: "a-session-nobody-must-see",
+  });
+  const { state, reason } = await next(client, "state");
+  expect(state).toBe("reconnecting");
+  expect(reason).toContain("Failed to connect");
+  expect(reason).not.toContain("nobody-must-see");
+});
