@@ -25,6 +25,9 @@ import { loadWire, type Wire } from "./wire.ts";
 const STABLE_MS = 5000;
 
 /** Events of a browser after which a connection is tried at once. */
+/** The system says that there is no network: the server is given a moment to show that there is, as on one machine. */
+const OFFLINE_PING_MS = 1000;
+
 const WAKING = ["online", "offline", "visibilitychange"];
 
 /** A connection to a roomcast server that comes back by itself, and the rooms on it. */
@@ -206,9 +209,10 @@ export class RoomcastClient extends Emitter<ClientEvents> {
   }
 
   /** The network came or went, or the page is seen again: no time to wait for timers. */
-  readonly #wakeUp = (): void => {
+  readonly #wakeUp = ({ type }: { type: string }): void => {
     const connection = this.#connection;
-    if (connection?.ready) connection.ping();
+    if (connection?.ready)
+      connection.ping(type === "offline" ? OFFLINE_PING_MS : undefined);
     else if (this.#retry) this.#reconnect();
   };
 

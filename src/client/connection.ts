@@ -124,13 +124,12 @@ export class Connection {
   }
 
   /** Asks for a sign of life: without any frame after it, the connection is gone. */
-  ping(): void {
-    const { pingTimeoutMs = 10_000 } = this.#hooks.options;
+  ping(timeoutMs = this.#hooks.options.pingTimeoutMs ?? 10_000): void {
     const sentAt = performance.now();
     this.ask({ action: "ping" }, (answer) => {
       if (answer) this.#hooks.roundTrip(performance.now() - sentAt);
     });
-    this.#watch(pingTimeoutMs, () => this.fail("no answer to a ping"));
+    this.#watch(timeoutMs, () => this.fail("no answer to a ping"));
   }
 
   /** Ends it as a lost one. */

@@ -403,6 +403,28 @@ test("going online, or looking at the page again, ends the waiting", async () =>
   }
 });
 
+test("going offline, the server has a moment only to show that it is there", async () => {
+  await using server = new InProcessServer();
+  await using proxy = await Proxy.start(server.roomcast.server.port!);
+  await using clients = new Clients();
+  // Far longer than this test may take.
+  const hour = { pingIntervalMs: 3_600_000, pingTimeoutMs: 3_600_000 };
+  const client = clients.connect(proxy.url, hour);
+  await client.join("general");
+  const offline = () => (globalThis as any).dispatchEvent(new Event("offline"));
+  const answered = next(client, "roundtrip");
+  offline();
+  await answered;
+  expect(client.state).toBe("open");
+  proxy.stall();
+  const lost = next(client, "state");
+  offline();
+  expect(await lost).toMatchObject({
+    state: "reconnecting",
+    reason: "no answer to a ping",
+  });
+});
+
 test("a refused upgrade is tried again", async () => {
   await using server = new InProcessServer("--max-connections", "1");
   await using clients = new Clients();
