@@ -39,17 +39,11 @@ async function main(): Promise<number> {
   });
   const code = stdin.isTTY
     ? await converse(client, options)
-    : await script(client, options);
+    : (await runScript(client, options, stdin, fail))
+      ? 0
+      : 1;
   await client.close();
   return code;
-}
-
-async function script(
-  client: RoomcastClient,
-  options: ChatOptions,
-): Promise<number> {
-  const read = () => createInterface({ input: stdin });
-  return (await runScript(client, options, read, fail)) ? 0 : 1;
 }
 
 function converse(
@@ -88,5 +82,8 @@ function converse(
     if (terminal) input.prompt();
   });
 }
+
+// Whoever reads us has gone (`| head`): there is nobody to tell.
+stdout.on("error", () => process.exit(0));
 
 process.exit(await main());

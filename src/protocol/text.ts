@@ -109,7 +109,7 @@ function line(message: ServerMessage): string | null {
 }
 
 /** Brackets frame the name: a name with brackets of its own could look like somebody else's line. */
-function display(name: string): string {
+export function display(name: string): string {
   return name.replaceAll("[", "(").replaceAll("]", ")");
 }
 

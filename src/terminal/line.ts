@@ -1,20 +1,16 @@
+import { display, oneLine } from "../protocol/text.ts";
+
 /**
  * How things look as lines of a terminal. Texts and names are others': whatever they hold, they stay on their line and
  * command nothing.
  */
 
-/** Escape sequences begin with control characters; the rest could turn a line around (https://trojansource.codes). */
-// biome-ignore lint: the control characters are the point
-const HARMFUL =
-  /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
-const LINE_ENDS = /\r\n|[\n\r\u2028\u2029]/g;
+/** What turns the direction of writing could make a line read as another (https://trojansource.codes). */
+const TURNING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** One line, without anything that a terminal obeys. */
 export function harmless(text: string): string {
-  return text
-    .replace(LINE_ENDS, "⏎")
-    .replaceAll("\t", "  ")
-    .replace(HARMFUL, "");
+  return oneLine(text.replaceAll("\t", "  ")).replace(TURNING, "");
 }
 
 export interface Style {
@@ -55,7 +51,7 @@ export function styleFor(
 }
 
 /**
- * A message: `14:05 Ann: hello`.
+ * A message: `14:05 [Ann]: hello`.
  * @param now ms since 1970: a message of another day shows its date
  */
 export function messageLine(
@@ -68,7 +64,7 @@ export function messageLine(
   style: Style,
   now: number,
 ): string {
-  const name = style.name(harmless(message.from), message.user);
+  const name = style.name(`[${display(harmless(message.from))}]`, message.user);
   return `${style.dim(clock(message.ts, now))} ${name}: ${harmless(message.text)}`;
 }
 

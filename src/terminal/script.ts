@@ -1,6 +1,7 @@
 import type { RoomcastClient, Room } from "../client/index.ts";
 import { harmless } from "./line.ts";
 import { firstConnection } from "./connecting.ts";
+import { LineSplitter, type ReadLine } from "./line-splitter.ts";
 import type { ChatOptions } from "./options.ts";
 
 /** Lines on their way at a time: the rest waits in the pipe. */
@@ -13,8 +14,7 @@ const MAX_UNDER_WAY = 200;
 export async function runScript(
   client: RoomcastClient,
   options: ChatOptions,
-  /** Begins to read: not before there is somebody to send to, or what comes meanwhile would be lost. */
-  read: () => AsyncIterable<string>,
+  input: AsyncIterable<Uint8Array>,
   fail: (message: string) => void,
 ): Promise<boolean> {
   let room: Room;
@@ -28,19 +28,27 @@ export async function runScript(
   let stored = true;
   let number = 0;
   const underWay = new Set<Promise<void>>();
-  for await (const line of read()) {
-    number++;
-    if (line.trim() === "") continue;
-    const place = number;
-    const sent = room.send(line).then(
+  const refused = (place: number, why: string): void => {
+    stored = false;
+    fail(`line ${place} was not stored: ${why}`);
+  };
+  for await (const line of linesOf(input)) {
+    const place = ++number;
+    if ("tooLong" in line) {
+      refused(place, `it has ${line.tooLong} bytes`);
+      continue;
+    }
+    const { text } = line;
+    if (text.trim() === "") continue;
+    const sent = room.send(text).then(
       () => {
         underWay.delete(sent);
       },
       (error: Error) => {
         underWay.delete(sent);
-        stored = false;
-        fail(
-          `line ${place} was not stored: ${harmless(error.message)}: ${harmless(line.slice(0, 40))}`,
+        refused(
+          place,
+          `${harmless(error.message)}: ${harmless(text.slice(0, 40))}`,
         );
       },
     );
@@ -49,4 +57,13 @@ export async function runScript(
   }
   await Promise.all(underWay);
   return stored;
+}
+
+async function* linesOf(
+  input: AsyncIterable<Uint8Array>,
+): AsyncGenerator<ReadLine> {
+  const splitter = new LineSplitter();
+  for await (const chunk of input) yield* splitter.push(chunk);
+  const last = splitter.end();
+  if (last) yield last;
 }

@@ -84,6 +84,15 @@ describe("with piped input", () => {
     expect(await textsIn(room)).toEqual(["ci: one", "ci: three"]);
   });
 
+  test("a line without an end is refused, and fills no memory", async () => {
+    const room = freshRoom();
+    const input = `${"x".repeat(3 * 1024 * 1024)}\nafter\n`;
+    const { code, err } = await script(input, "--room", room, "--name", "ci");
+    expect(code).toBe(1);
+    expect(err).toBe("chat: line 1 was not stored: it has 3145728 bytes\n");
+    expect(await textsIn(room)).toEqual(["ci: after"]);
+  });
+
   test("without a server it gives up in the time it was given, and says why", async () => {
     const { code, err } = await script(
       "hi\n",
@@ -165,15 +174,15 @@ describe("on a terminal", () => {
     await script("from before\n", "--room", room, "--name", "ci");
     const flags = (name: string) => ["--room", room, "--name", name];
     using ann = new Terminal(server.http, ...flags("Ann"));
-    await ann.sees("ci: from before");
+    await ann.sees("[ci]: from before");
     using bob = new Terminal(server.http, ...flags("Bob"));
     await bob.sees("2 people here");
     await ann.sees("Bob came");
     ann.type("hello Bob\r");
-    await bob.sees("Ann: hello Bob");
-    await ann.sees("Ann: hello Bob");
+    await bob.sees("[Ann]: hello Bob");
+    await ann.sees("[Ann]: hello Bob");
     bob.type("//shrug\r");
-    await ann.sees("Bob: /shrug");
+    await ann.sees("[Bob]: /shrug");
     ann.type("/who\r");
     await ann.sees("2 here: Ann, Bob");
     ann.type("/nonsense\r");
@@ -194,11 +203,11 @@ describe("on a terminal", () => {
     ann.type("half ");
     await ann.sees("half ");
     await script("between\n", "--room", room, "--name", "ci");
-    await ann.sees("ci: between");
+    await ann.sees("[ci]: between");
     // Below the new line, the prompt and what was typed.
     await ann.sees("> half ");
     ann.type("done\r");
-    await ann.sees("Ann: half done");
+    await ann.sees("[Ann]: half done");
   });
 
   test("a server that is killed and comes back loses nothing that was typed", async () => {
@@ -207,7 +216,7 @@ describe("on a terminal", () => {
     using ann = new Terminal(first.http, "--name", "Ann");
     await ann.sees("nobody else here");
     ann.type("before\r");
-    await ann.sees("Ann: before");
+    await ann.sees("[Ann]: before");
     await first.signal("SIGKILL");
     await ann.sees("connection lost");
     ann.type("meanwhile\r");
@@ -217,7 +226,7 @@ describe("on a terminal", () => {
       String(first.port),
     );
     await ann.sees("connected again");
-    await ann.sees("Ann: meanwhile");
+    await ann.sees("[Ann]: meanwhile");
   });
 
   test("an escape sequence from another does not reach the terminal", async () => {
@@ -225,6 +234,6 @@ describe("on a terminal", () => {
     using ann = new Terminal(server.http, "--room", room, "--name", "Ann");
     await ann.sees("nobody else here");
     await script("\x1b]0;owned\x07\x1b[2Jgone\n", "--room", room);
-    await ann.sees(": ]0;owned[2Jgone");
+    await ann.sees("]: ]0;owned[2Jgone");
   });
 });

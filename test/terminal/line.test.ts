@@ -34,15 +34,17 @@ describe("a stranger's text", () => {
       0,
     );
     expect(line.split("\n")).toHaveLength(1);
+    const eve = { from: "Ann]: yes, says [Eve", user: "e", text: "hi", ts: 0 };
+    expect(messageLine(eve, PLAIN, 0)).toEndWith("[Ann): yes, says (Eve]: hi");
   });
 });
 
 test("a message of another day shows its date", () => {
   const ts = new Date(2026, 2, 4, 9, 5).getTime();
   const message = { from: "Ann", user: "a", text: "hi", ts };
-  expect(messageLine(message, PLAIN, ts)).toBe("09:05 Ann: hi");
+  expect(messageLine(message, PLAIN, ts)).toBe("09:05 [Ann]: hi");
   const later = new Date(2026, 2, 5, 9, 5).getTime();
-  expect(messageLine(message, PLAIN, later)).toBe("2026-03-04 09:05 Ann: hi");
+  expect(messageLine(message, PLAIN, later)).toBe("2026-03-04 09:05 [Ann]: hi");
 });
 
 test("one user has one colour, and colours are for terminals that want them", () => {
