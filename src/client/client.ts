@@ -54,6 +54,8 @@ export class RoomcastClient extends Emitter<ClientEvents> {
   #openedAt = 0;
   /** Failed attempts since the last good connection. */
   #attempts = 0;
+  /** The server asked not to come back before the retry. */
+  #sentAway = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closedBy: RoomcastError | undefined;
   #closing = Promise.resolve();
@@ -208,12 +210,12 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     return ms;
   }
 
-  /** The network came or went, or the page is seen again: no time to wait for timers. */
+  /** The network came or went, or the page was shown or hidden: no time to wait for timers. */
   readonly #wakeUp = ({ type }: { type: string }): void => {
     const connection = this.#connection;
     if (connection?.ready)
       connection.ping(type === "offline" ? OFFLINE_PING_MS : undefined);
-    else if (this.#retry) this.#reconnect();
+    else if (this.#retry && !this.#sentAway) this.#reconnect();
   };
 
   #lost(): void {
@@ -230,6 +232,7 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     this.#lost();
     reason ||= rule?.meaning ?? "";
     if (rule?.reconnect === false) return void this.#close({ code, reason });
+    this.#sentAway = awayUntil > 0;
     const retryInMs = awayUntil
       ? Math.max(0, Math.ceil(awayUntil - now))
       : this.#shared.backoff(this.#attempts++);

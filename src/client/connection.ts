@@ -175,7 +175,7 @@ export class Connection {
     socket.onmessage = ({ data }: { data: unknown }) => {
       let message: unknown;
       try {
-        message = wire.decode(data);
+        message = wire.decode(data) ?? {};
       } catch (error) {
         return this.fail(`${error}`);
       }
@@ -221,8 +221,9 @@ export class Connection {
     this.#stopWatch = this.later(ms, () => {
       if (!this.#alive) return silent();
       const { pingIntervalMs } = this.#hooks.options;
-      this.#watch(pingIntervalMs ?? this.welcome!.ping_interval_ms, () =>
-        this.ping(),
+      this.#watch(
+        pingIntervalMs || this.welcome!.ping_interval_ms || 15_000,
+        () => this.ping(),
       );
     });
   }

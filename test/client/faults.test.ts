@@ -258,7 +258,13 @@ test("a server that drains is left in peace: acks first, back after the time it 
   const states: StateChange[] = [];
   client.on("state", (change) => states.push(change));
   const sends = numbered("m", 30).map((text) => room.send(text));
-  expect(await server.signal("SIGTERM")).toBe(0);
+  const away = next(client, "state");
+  const exit = server.signal("SIGTERM");
+  expect((await away).retryInMs).toBeGreaterThanOrEqual(0);
+  // Not even a reason to hurry brings it back earlier.
+  (globalThis as any).dispatchEvent(new Event("online"));
+  expect(states).toHaveLength(1);
+  expect(await exit).toBe(0);
   server = await ServerProcess.start(folder.path, "--port", port, ...UNLIMITED);
   await Promise.all(sends);
   expect(saw.texts).toEqual(numbered("m", 30));
