@@ -7,10 +7,12 @@ import { MemoryStore } from "./broker/embedded/memory-store.ts";
 import { SqliteStore } from "./broker/embedded/sqlite-store.ts";
 import type { Config } from "./config/options.ts";
 import { DataFolder } from "./data/folder.ts";
+import { AdmissionCount } from "./gateway/admission.ts";
 import { drainPeers } from "./gateway/drain.ts";
 import type { Origin } from "./gateway/entry.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { startHousekeeping } from "./gateway/housekeeping.ts";
+import { LocalDirectory } from "./gateway/local-directory.ts";
 import { serve, type ChatServer } from "./gateway/serve.ts";
 import { Sessions } from "./gateway/sessions.ts";
 import { GuestCounter, Users } from "./gateway/users.ts";
@@ -74,10 +76,17 @@ export function startRoomcast(config: Config): Roomcast {
   const guests = new GuestCounter(folder?.readGuestCounter() ?? 0, (next) =>
     folder?.writeGuestCounter(next),
   );
+  const directory = new LocalDirectory(
+    new AdmissionCount(config.maxConnections, config.maxConnectionsPerAddress),
+    new Users(guests),
+    {
+      presenceChanged: (room, change) => gateway.presenceChanged(room, change),
+    },
+  );
   const gateway: Gateway = new Gateway(
     config,
     broker,
-    new Users(guests),
+    directory,
     (topic, frame, compress) => server.publish(topic, frame, compress),
   );
   const key =

@@ -1,7 +1,7 @@
-import type { ErrorCode } from "../protocol/errors.ts";
+import type { NoPlace } from "./directory.ts";
 
 /** Counts connections, in all and per address; a refused one costs nothing. */
-export class Admission {
+export class AdmissionCount {
   #all = 0;
   readonly #byAddress = new Map<string, number>();
 
@@ -11,7 +11,7 @@ export class Admission {
   ) {}
 
   /** @returns why there is no place, or undefined where one was taken; `leave` gives it back */
-  enter(address: string): { code: ErrorCode; message: string } | undefined {
+  enter(address: string): NoPlace | undefined {
     if (this.#all >= this.max)
       return {
         code: "too_many_connections",

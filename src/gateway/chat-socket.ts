@@ -4,6 +4,7 @@ import type { ClientMessage } from "../protocol/messages.ts";
 import { checkShape } from "../protocol/validate.ts";
 import { rateLimited, runCommand } from "./commands.ts";
 import type { Connection, Socket, SocketHandler } from "./connection.ts";
+import type { Place } from "./directory.ts";
 import type { Gateway } from "./gateway.ts";
 
 /** Frames that may wait while a join or a history reply is under way; then reading pauses. */
@@ -17,11 +18,14 @@ export class ChatSocket implements SocketHandler {
   constructor(
     private readonly gateway: Gateway,
     private readonly connection: Connection,
-    readonly address: string,
     /** The room to join at once. */
     private readonly room: string | undefined,
     private session: string | undefined,
   ) {}
+
+  get place(): Place {
+    return this.connection.place;
+  }
 
   open(socket: Socket): void {
     this.connection.socket = socket;

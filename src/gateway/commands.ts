@@ -1,6 +1,10 @@
 import type { Draft } from "../broker/broker.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import type { ClientAction, ClientMessage } from "../protocol/messages.ts";
+import type {
+  ClientAction,
+  ClientMessage,
+  Typing,
+} from "../protocol/messages.ts";
 import {
   MAX_ROOM_BYTES,
   checkData,
@@ -10,7 +14,7 @@ import {
   quote,
 } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
-import { noteEntry } from "./entry.ts";
+import type { Members } from "./directory.ts";
 import type { Gateway } from "./gateway.ts";
 import { getHistory } from "./history.ts";
 import { joinRoom } from "./join.ts";
@@ -152,18 +156,14 @@ function leaveRoom(
 }
 
 function getMembers(
-  _gateway: Gateway,
+  { directory }: Gateway,
   connection: Connection,
-  message: ClientMessage<"get_members">,
-  { room }: Membership,
-): void {
-  connection.send({
-    action: "members",
-    ref: message.ref,
-    room: room.name,
-    count: room.presence.count,
-    members: room.presence.list(),
-  });
+  { room, ref }: ClientMessage<"get_members">,
+): void | Promise<void> {
+  const answer = ({ count, members }: Members): void =>
+    connection.send({ action: "members", ref, room, count, members });
+  const found = directory.members(room);
+  return found instanceof Promise ? found.then(answer) : answer(found);
 }
 
 const MAX_PENDING_FOR_NOTES = 50;
@@ -175,21 +175,19 @@ function typing(
   { room }: Membership,
 ): void {
   // In a large room it would cost thousands of deliveries for a word nobody can read.
-  if (room.presence.count > gateway.config.presenceDetailUsers) return;
+  const { config, directory } = gateway;
+  if (directory.count(room.name) > config.presenceDetailUsers) return;
   // A note is not worth a message: with much waiting, it is left out.
   if (room.pending.length >= MAX_PENDING_FOR_NOTES) return;
-  const entry = noteEntry(
-    {
-      action: "typing",
-      room: room.name,
-      user: connection.user.id,
-      from: connection.user.name,
-      active: message.active,
-    },
-    performance.now(),
-  );
-  entry.origin = { connection, ref: undefined };
-  gateway.fanout.push(room, entry);
+  const note: Typing = {
+    action: "typing",
+    room: room.name,
+    user: connection.user.id,
+    from: connection.user.name,
+    active: message.active,
+  };
+  gateway.note(room, note, { connection, ref: undefined });
+  directory.relay(note);
 }
 
 function ping(

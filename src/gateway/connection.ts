@@ -3,12 +3,12 @@ import type { Codec, Decoder, Frame } from "../protocol/codec.ts";
 import type { CloseCode } from "../protocol/errors.ts";
 import type { ServerMessage, User } from "../protocol/messages.ts";
 import { Bucket, Strikes } from "./bucket.ts";
+import type { Place } from "./directory.ts";
 import type { Membership } from "./room.ts";
 
 /** What the socket callbacks call; `ws.data` is one. */
 export interface SocketHandler {
-  /** The address that counts it, for the limit per address. */
-  readonly address: string;
+  readonly place: Place;
   open(socket: Socket): void;
   message(frame: string | Buffer): void;
   /** A ping or pong came: the peer lives. */
@@ -58,6 +58,7 @@ export class Connection implements Peer {
   constructor(
     readonly id: string,
     readonly user: User,
+    readonly place: Place,
     readonly codec: Codec,
     room: string,
     private readonly rates: Rates,

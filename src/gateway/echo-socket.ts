@@ -2,6 +2,7 @@ import type { Config } from "../config/options.ts";
 import type { CloseCode } from "../protocol/errors.ts";
 import { restartLine } from "../protocol/text.ts";
 import { Bucket, Strikes } from "./bucket.ts";
+import type { Directory, Place } from "./directory.ts";
 import type { Peer, Socket, SocketHandler } from "./connection.ts";
 
 /** The socket callbacks of `/echo`: for trying a client or a proxy. */
@@ -14,8 +15,9 @@ export class EchoSocket implements SocketHandler, Peer {
   readonly #limited = new Strikes(2_000, 10_000);
 
   constructor(
-    readonly address: string,
+    readonly place: Place,
     config: Config,
+    private readonly directory: Directory,
     private readonly peers: Set<Peer>,
   ) {
     const { maxMessagesPerSecond: rate } = config;
@@ -49,6 +51,7 @@ export class EchoSocket implements SocketHandler, Peer {
 
   close(): void {
     this.peers.delete(this);
+    this.directory.leave(this.place);
   }
 
   sendAway(afterMs: number): void {

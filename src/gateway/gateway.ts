@@ -8,16 +8,18 @@ import type { Config } from "../config/options.ts";
 import {
   PROTOCOL_VERSION,
   type Limits,
+  type MembersChanged,
+  type Typing,
   type Welcome,
 } from "../protocol/messages.ts";
 import type { Connection, Peer } from "./connection.ts";
+import type { Directory } from "./directory.ts";
 import { noteEntry, type Origin } from "./entry.ts";
 import { acknowledge, Fanout, type Publish } from "./fanout.ts";
 import { Meter } from "./meter.ts";
-import { presenceDelay } from "./presence.ts";
+import type { PresenceChange } from "./presence.ts";
 import { Recall } from "./recall.ts";
 import { Rooms, type Membership, type Room } from "./room.ts";
-import type { Users } from "./users.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -35,7 +37,7 @@ export class Gateway {
   constructor(
     readonly config: Config,
     readonly broker: Broker<Origin>,
-    readonly users: Users,
+    readonly directory: Directory,
     publish: Publish,
   ) {
     this.rooms = new Rooms(config, broker);
@@ -102,14 +104,13 @@ export class Gateway {
   connected(connection: Connection, session: string | undefined): void {
     this.connections.add(connection);
     this.peers.add(connection);
-    this.users.connected(connection.user);
     const welcome: Welcome = {
       action: "welcome",
       version: PROTOCOL_VERSION,
       connection: connection.id,
       user: connection.user,
       ...(session === undefined ? {} : { session }),
-      users: this.users.count,
+      users: this.directory.users,
       ping_interval_ms: this.config.pingIntervalMs,
       limits: this.#limits,
     };
@@ -120,7 +121,7 @@ export class Gateway {
     connection.closed = true;
     for (const membership of connection.memberships.values())
       this.leave(connection, membership);
-    this.users.disconnected(connection.user);
+    this.directory.leave(connection.place);
     this.connections.delete(connection);
     this.peers.delete(connection);
   }
@@ -128,28 +129,29 @@ export class Gateway {
   leave(connection: Connection, membership: Membership): void {
     const { room } = membership;
     room.remove(connection, membership);
-    room.presence.leave(connection.user);
-    this.presenceChanged(room);
+    this.directory.exit(room.name, connection.place);
     this.rooms.release(room);
   }
 
-  /** Tells the members, after a while: changes that come together leave together. */
-  presenceChanged(room: Room): void {
-    if (room.presenceTimer !== undefined) return;
-    room.presenceTimer = setTimeout(() => {
-      room.presenceTimer = undefined;
-      const change = room.presence.take();
-      if (!change || change.count === 0) return;
-      const { joined, left, count } = change;
-      const detail =
-        count <= this.config.presenceDetailUsers ? { joined, left } : {};
-      this.fanout.push(
-        room,
-        noteEntry(
-          { action: "members_changed", room: room.name, ...detail, count },
-          performance.now(),
-        ),
-      );
-    }, presenceDelay(room.presence.count));
+  /** What the directory tells of a room: those of its members who are here hear of it. */
+  presenceChanged(name: string, change: PresenceChange): void {
+    const room = this.rooms.get(name);
+    if (!room) return;
+    const { joined, left, count } = change;
+    const detail =
+      count <= this.config.presenceDetailUsers ? { joined, left } : {};
+    this.note(room, {
+      action: "members_changed",
+      room: name,
+      ...detail,
+      count,
+    });
+  }
+
+  /** Sends a note to the members who are here. @param origin who caused it: it does not get it */
+  note(room: Room, message: MembersChanged | Typing, origin?: Origin): void {
+    const entry = noteEntry(message, performance.now());
+    entry.origin = origin;
+    this.fanout.push(room, entry);
   }
 }

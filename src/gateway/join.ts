@@ -17,7 +17,7 @@ export async function joinRoom(
   message: ClientMessage<"join_room">,
 ): Promise<void> {
   checkName("room", message.room, MAX_ROOM_BYTES);
-  const { config, rooms } = gateway;
+  const { config, directory, rooms } = gateway;
   if (
     !connection.memberships.has(message.room) &&
     connection.memberships.size >= config.maxRoomsPerConnection
@@ -28,13 +28,18 @@ export async function joinRoom(
     );
   // The hold is the membership's once it exists, so that a room with members is never forgotten.
   const room = rooms.hold(message.room);
+  const isNew = !connection.memberships.has(message.room);
   let joined = false;
   try {
-    await room.ready;
+    // Before its place is found, so that the count in the reply holds it, and no change told before the reply is missed.
+    const entered = isNew && directory.enter(room.name, connection.place);
+    if (entered) await Promise.all([room.ready, entered]);
+    else await room.ready;
     await gateway.meter.turn();
     joined = await place(gateway, connection, room, message);
   } finally {
     if (!joined) rooms.release(room);
+    if (isNew && !joined) directory.exit(room.name, connection.place);
   }
 }
 
@@ -88,10 +93,6 @@ async function place(
     const before = connection.memberships.get(room.name);
     const slice = place ?? room.slices.add(room.pending.end, room.head);
     room.add(connection, slice, message.echo ?? true);
-    if (!before) {
-      room.presence.join(connection.user);
-      gateway.presenceChanged(room);
-    }
     reply(gateway, connection, recalled, {
       action: "room_joined",
       ref: message.ref,
@@ -100,7 +101,7 @@ async function place(
       seq: upto,
       recovered,
       more: recalled.more,
-      count: room.presence.count,
+      count: gateway.directory.count(room.name),
     });
     // Only now: the reply took along what the old slice had been given.
     if (before) room.leaveSlice(connection, before.slice);

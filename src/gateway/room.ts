@@ -3,7 +3,6 @@ import { Deque } from "../collections/deque.ts";
 import type { Config } from "../config/options.ts";
 import type { Connection } from "./connection.ts";
 import type { Entry, Origin } from "./entry.ts";
-import { Presence } from "./presence.ts";
 import { Ring, RingBudget } from "./ring.ts";
 import { Slices, type Slice } from "./slices.ts";
 
@@ -22,7 +21,6 @@ const FEW_MEMBERS = 16;
 export class Room {
   readonly slices: Slices;
   readonly ring: Ring;
-  readonly presence = new Presence();
   /** What not every slice has been given yet. */
   readonly pending = new Deque<Entry>();
   /** Bytes of `pending`, about. */
@@ -33,7 +31,6 @@ export class Room {
   publishing = 0;
   /** Whether the fan-out has it in its queue. */
   queued = false;
-  presenceTimer: Timer | undefined;
   /** Joins under way and members: while there are any, the room stays. */
   holds = 0;
   /** Settles when the broker delivers this room. */
@@ -183,7 +180,6 @@ export class Rooms {
     this.#idle.delete(room);
     this.#rooms.delete(room.name);
     room.ring.clear();
-    clearTimeout(room.presenceTimer);
     this.broker.unsubscribe(room.name);
   }
 }

@@ -1,17 +1,18 @@
 import type { Server } from "bun";
 import type { Config } from "../config/options.ts";
-import { Admission } from "./admission.ts";
 import { ChatSocket } from "./chat-socket.ts";
 import { Connection, type Rates, type SocketHandler } from "./connection.ts";
+import {
+  isRefused,
+  type Admission,
+  type Arrival,
+  type Place,
+  type Totals,
+} from "./directory.ts";
 import { EchoSocket } from "./echo-socket.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Sessions } from "./sessions.ts";
-import {
-  Refusal,
-  needWebSocket,
-  readChatRequest,
-  type ChatRequest,
-} from "./upgrade.ts";
+import { Refusal, needWebSocket, readChatRequest } from "./upgrade.ts";
 
 export type ChatServer = Server<SocketHandler>;
 
@@ -28,6 +29,12 @@ export interface ServeOptions {
   ) => Promise<Response | undefined> | undefined;
 }
 
+/** What an upgrade makes of a connection that has a place. */
+interface Opened {
+  readonly data: SocketHandler;
+  readonly subprotocol: string | undefined;
+}
+
 const MAX_WEBSOCKET_LIMIT = 2 ** 31 - 1;
 
 /**
@@ -41,10 +48,7 @@ export function serve({
   draining,
   otherwise,
 }: ServeOptions): ChatServer {
-  const admission = new Admission(
-    config.maxConnections,
-    config.maxConnectionsPerAddress,
-  );
+  const { directory } = gateway;
   const rates: Rates = {
     messagesPerSecond: config.maxMessagesPerSecond,
     requestsPerSecond: config.maxRequestsPerSecond,
@@ -53,101 +57,116 @@ export function serve({
   // Not to be mixed up with connections of an earlier run, whose numbers started at 1 too.
   const run = Date.now().toString(36);
 
-  /** @throws Refusal */
+  /**
+   * Takes a place and upgrades; without a promise where the directory needs none.
+   * @throws Refusal, also as a rejection
+   */
   function upgrade(
     request: Request,
     server: ChatServer,
-    handler: (address: string) => {
-      data: SocketHandler;
-      subprotocol: string | undefined;
-    },
-  ): undefined {
-    needWebSocket(request);
-    if (draining())
-      throw new Refusal(
-        503,
-        "draining",
-        "the server is shutting down; connect again later",
-        {
-          "retry-after": "5",
-        },
-      );
+    who: Arrival,
+    open: (place: Place) => Opened,
+  ): undefined | Promise<undefined> {
+    if (draining()) throw drainingRefusal();
     const address = server.requestIP(request)?.address ?? "";
-    const { data, subprotocol } = handler(address);
-    const refused = admission.enter(address);
-    if (refused)
-      throw new Refusal(503, refused.code, refused.message, {
-        "retry-after": "10",
-      });
-    const upgraded = server.upgrade(
-      request,
-      subprotocol === undefined
-        ? { data }
-        : { data, headers: { "sec-websocket-protocol": subprotocol } },
-    );
-    if (!upgraded) {
-      admission.leave(address);
+    const finish = (admission: Admission): undefined => {
+      if (isRefused(admission))
+        throw new Refusal(503, admission.code, admission.message, {
+          "retry-after": "10",
+        });
+      const { data, subprotocol } = open(admission);
+      const upgraded = server.upgrade(
+        request,
+        subprotocol === undefined
+          ? { data }
+          : { data, headers: { "sec-websocket-protocol": subprotocol } },
+      );
+      if (upgraded) return undefined;
+      directory.leave(admission);
       throw new Refusal(
         400,
         "not_a_websocket",
         "the WebSocket handshake is not complete",
       );
-    }
-    return undefined;
+    };
+    const admission = directory.admit(address, who);
+    return admission instanceof Promise
+      ? admission.then(finish)
+      : finish(admission);
   }
 
-  function chatHandler(asked: ChatRequest, address: string) {
-    const { codec, subprotocol, room, name, session } = asked;
+  function chat(
+    request: Request,
+    url: URL,
+    server: ChatServer,
+  ): undefined | Promise<undefined> {
+    // First of all: browsers hide why they were refused an upgrade, but their pages can ask again without one.
+    const { codec, subprotocol, room, name, session } = readChatRequest(
+      request,
+      url,
+      config.maxNameBytes,
+    );
+    needWebSocket(request);
     const now = Date.now();
-    const user =
-      (session === undefined ? undefined : sessions.verify(session, now)) ??
-      gateway.users.guest(name);
-    // A text connection is always in a room.
-    const joined = room ?? (codec.name === "text" ? "general" : undefined);
-    const connection = new Connection(
-      `${run}-${++connectionNumber}`,
-      user,
-      codec,
-      joined ?? "",
-      rates,
-      performance.now(),
+    const known =
+      session === undefined ? undefined : sessions.verify(session, now);
+    const who: Arrival = known
+      ? { kind: "user", user: known }
+      : { kind: "guest", name };
+    return upgrade(request, server, who, (place) => {
+      const user = place.user!;
+      // A text connection is always in a room.
+      const joined = room ?? (codec.name === "text" ? "general" : undefined);
+      const connection = new Connection(
+        `${run}-${++connectionNumber}`,
+        user,
+        place,
+        codec,
+        joined ?? "",
+        rates,
+        performance.now(),
+      );
+      const token = sessions.issue(user, now);
+      return {
+        data: new ChatSocket(gateway, connection, joined, token),
+        subprotocol,
+      };
+    });
+  }
+
+  function echo(
+    request: Request,
+    server: ChatServer,
+  ): undefined | Promise<undefined> {
+    needWebSocket(request);
+    return upgrade(request, server, { kind: "nobody" }, (place) => ({
+      data: new EchoSocket(place, config, directory, gateway.peers),
+      subprotocol: undefined,
+    }));
+  }
+
+  function health({ connections }: Totals): Response {
+    const status = draining() ? "draining" : "ok";
+    return Response.json(
+      { status, connections },
+      { status: draining() ? 503 : 200 },
     );
-    const data = new ChatSocket(
-      gateway,
-      connection,
-      address,
-      joined,
-      sessions.issue(user, now),
-    );
-    return { data, subprotocol };
   }
 
   function route(
     request: Request,
     server: ChatServer,
-  ): Response | undefined | Promise<Response> {
+  ): Response | undefined | Promise<Response | undefined> {
     const url = new URL(request.url);
     switch (url.pathname) {
-      case "/chat": {
-        // First of all: browsers hide why they were refused an upgrade, but their pages can ask again without one.
-        const asked = readChatRequest(request, url, config.maxNameBytes);
-        return upgrade(request, server, (address) =>
-          chatHandler(asked, address),
-        );
-      }
+      case "/chat":
+        return chat(request, url, server);
       case "/echo":
-        return upgrade(request, server, (address) => ({
-          data: new EchoSocket(address, config, gateway.peers),
-          subprotocol: undefined,
-        }));
-      case "/health":
-        return Response.json(
-          {
-            status: draining() ? "draining" : "ok",
-            connections: gateway.connections.size,
-          },
-          { status: draining() ? 503 : 200 },
-        );
+        return echo(request, server);
+      case "/health": {
+        const totals = directory.totals();
+        return totals instanceof Promise ? totals.then(health) : health(totals);
+      }
       default: {
         const nothing = new Refusal(
           404,
@@ -175,10 +194,12 @@ export function serve({
       port: config.port,
       fetch(request, server) {
         try {
-          return route(request, server);
+          const response = route(request, server);
+          return response instanceof Promise
+            ? response.catch(refused)
+            : response;
         } catch (error) {
-          if (error instanceof Refusal) return error.response();
-          throw error;
+          return refused(error);
         }
       },
       error(error) {
@@ -204,11 +225,21 @@ export function serve({
         ping: (socket) => socket.data.alive(),
         pong: (socket) => socket.data.alive(),
         drain: (socket) => socket.data.drained(),
-        close(socket) {
-          admission.leave(socket.data.address);
-          socket.data.close();
-        },
+        close: (socket) => socket.data.close(),
       },
     });
   }
+}
+
+const drainingRefusal = (): Refusal =>
+  new Refusal(
+    503,
+    "draining",
+    "the server is shutting down; connect again later",
+    { "retry-after": "5" },
+  );
+
+function refused(error: unknown): Response {
+  if (error instanceof Refusal) return error.response();
+  throw error;
 }

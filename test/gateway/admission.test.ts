@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Admission } from "../../src/gateway/admission.ts";
+import { AdmissionCount } from "../../src/gateway/admission.ts";
 
 test("a server that is full says so, and how many it takes", () => {
-  const admission = new Admission(2, 10);
+  const admission = new AdmissionCount(2, 10);
   expect(admission.enter("a")).toBeUndefined();
   expect(admission.enter("b")).toBeUndefined();
   expect(admission.enter("c")).toEqual({
@@ -15,7 +15,7 @@ test("a server that is full says so, and how many it takes", () => {
 });
 
 test("an address that has its share is refused, another is not", () => {
-  const admission = new Admission(10, 2);
+  const admission = new AdmissionCount(10, 2);
   admission.enter("a");
   admission.enter("a");
   expect(admission.enter("a")).toEqual({
@@ -26,7 +26,7 @@ test("an address that has its share is refused, another is not", () => {
 });
 
 test("who leaves gives one place back, not those of others at the address", () => {
-  const admission = new Admission(10, 3);
+  const admission = new AdmissionCount(10, 3);
   for (let i = 0; i < 3; i++) admission.enter("a");
   admission.leave("a");
   admission.leave("a");
@@ -36,7 +36,7 @@ test("who leaves gives one place back, not those of others at the address", () =
 });
 
 test("without limits everybody enters", () => {
-  const admission = new Admission(Infinity, Infinity);
+  const admission = new AdmissionCount(Infinity, Infinity);
   for (let i = 0; i < 5000; i++) expect(admission.enter("a")).toBeUndefined();
 });
 
@@ -48,7 +48,7 @@ test("it agrees with a list of connections, whoever enters and leaves", () => {
       fc.integer({ min: 1, max: 8 }),
       fc.integer({ min: 1, max: 4 }),
       (operations, max, maxPerAddress) => {
-        const admission = new Admission(max, maxPerAddress);
+        const admission = new AdmissionCount(max, maxPerAddress);
         const inside: string[] = [];
         for (const { enter, pick } of operations) {
           if (enter) {

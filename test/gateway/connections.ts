@@ -3,9 +3,11 @@ import { json } from "../../src/protocol/json.ts";
 
 /** A connection without a socket, for what only looks at its state. */
 export function newConnection(id: string | number, now: number): Connection {
+  const user = { id: `u${id}`, name: `n${id}` };
   return new Connection(
     `c${id}`,
-    { id: `u${id}`, name: `n${id}` },
+    user,
+    { address: "127.0.0.1", user },
     json,
     "general",
     { messagesPerSecond: 1, requestsPerSecond: 1 },

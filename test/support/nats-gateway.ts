@@ -1,6 +1,8 @@
 import { NatsBroker } from "../../src/broker/nats/nats.ts";
 import { loadConfig, parseCommandLine } from "../../src/config/load.ts";
 import type { Origin } from "../../src/gateway/entry.ts";
+import { AdmissionCount } from "../../src/gateway/admission.ts";
+import { LocalDirectory } from "../../src/gateway/local-directory.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { startHousekeeping } from "../../src/gateway/housekeeping.ts";
 import { serve, type ChatServer } from "../../src/gateway/serve.ts";
@@ -36,7 +38,17 @@ export class NatsGateway implements RunningServer {
     const gateway: Gateway = new Gateway(
       config,
       broker,
-      new Users(guests),
+      new LocalDirectory(
+        new AdmissionCount(
+          config.maxConnections,
+          config.maxConnectionsPerAddress,
+        ),
+        new Users(guests),
+        {
+          presenceChanged: (room, change) =>
+            gateway.presenceChanged(room, change),
+        },
+      ),
       (topic, frame, compress) => server.publish(topic, frame, compress),
     );
     const server = serve({
