@@ -48,11 +48,9 @@ console.log(
 let signals = 0;
 async function shutDown(signal: string): Promise<void> {
   if (++signals > 1)
-    fail(
-      `second signal: leaving ${roomcast.gateway.connections.size} connections at once`,
-    );
+    fail(`second signal: leaving ${roomcast.connections} connections at once`);
   console.log(
-    `roomcast: ${signal}: draining ${roomcast.gateway.connections.size} connections`,
+    `roomcast: ${signal}: draining ${roomcast.connections} connections`,
   );
   // Whatever hangs (a disk, say): the deadline holds. What was acknowledged is stored already.
   setTimeout(

@@ -12,6 +12,7 @@ const STAGES: readonly (readonly string[])[] = [
   ["broker"],
   ["gateway"],
   ["terminal", "web"],
+  ["threads"],
   ["."],
 ];
 

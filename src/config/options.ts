@@ -101,6 +101,13 @@ export const OPTIONS = {
     variable: "PORT",
   }),
   page: choice(["on", "off"], "on", "the chat page at /"),
+  threads: number(
+    1,
+    "threads",
+    1,
+    64,
+    "gateways that share the port, each on a thread of its own; 1 is a single thread for all",
+  ),
   data: text("./data", "folder", "history, session key and guest counter"),
   history: choice(
     ["sqlite", "memory"],

@@ -133,7 +133,7 @@ function sendMessage(
   connection.publishing++;
   gateway.broker.publish(
     draft,
-    { connection, ref: message.ref },
+    { connection, ref: message.ref, id: message.id },
     gateway.published,
   );
 }
@@ -166,8 +166,6 @@ function getMembers(
   return found instanceof Promise ? found.then(answer) : answer(found);
 }
 
-const MAX_PENDING_FOR_NOTES = 50;
-
 function typing(
   gateway: Gateway,
   connection: Connection,
@@ -177,8 +175,7 @@ function typing(
   // In a large room it would cost thousands of deliveries for a word nobody can read.
   const { config, directory } = gateway;
   if (directory.count(room.name) > config.presenceDetailUsers) return;
-  // A note is not worth a message: with much waiting, it is left out.
-  if (room.pending.length >= MAX_PENDING_FOR_NOTES) return;
+  if (room.tooBusyForNotes) return;
   const note: Typing = {
     action: "typing",
     room: room.name,
@@ -186,7 +183,7 @@ function typing(
     from: connection.user.name,
     active: message.active,
   };
-  gateway.note(room, note, { connection, ref: undefined });
+  gateway.note(room, note, { connection, ref: undefined, id: undefined });
   directory.relay(note);
 }
 

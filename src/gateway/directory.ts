@@ -1,6 +1,5 @@
 import type { ErrorCode } from "../protocol/errors.ts";
 import type { Typing, User } from "../protocol/messages.ts";
-import type { PresenceChange } from "./presence.ts";
 
 /**
  * The boundary behind which everything lies that is counted over all connections, wherever they are: places, users
@@ -39,9 +38,16 @@ export interface Directory {
 
 /** What a directory calls. A change comes after a while, so that changes which come together are told together. */
 export interface DirectoryListener {
-  presenceChanged(room: string, change: PresenceChange): void;
+  presenceChanged(room: string, told: PresenceTold): void;
   /** A note from another gateway. */
   note(note: Typing): void;
+}
+
+export interface PresenceTold {
+  /** Undefined where nobody knows any longer who came and who went. */
+  readonly joined: readonly User[] | undefined;
+  readonly left: readonly User[] | undefined;
+  readonly count: number;
 }
 
 /** Who comes: a known user, a guest with the name it asks for, or somebody who is no user (`/echo`). */

@@ -5,6 +5,8 @@ export interface DrainOptions {
   readonly timeoutMs: number;
   /** What clients get to leave on their own. */
   readonly graceMs: number;
+  /** Connections in all, those of other gateways too: as many will come back. */
+  readonly connections: number;
 }
 
 const WAVE_MS = 100;
@@ -24,7 +26,7 @@ export async function drainPeers(
   const left = (): number => options.timeoutMs - (performance.now() - started);
   const spread = Math.min(
     MAX_SPREAD_MS,
-    1000 + peers.size * SPREAD_MS_PER_PEER,
+    1000 + options.connections * SPREAD_MS_PER_PEER,
   );
   for (const peer of peers) peer.sendAway(Math.round(Math.random() * spread));
 

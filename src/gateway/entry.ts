@@ -12,6 +12,19 @@ import type { Connection } from "./connection.ts";
 export interface Origin {
   readonly connection: Connection;
   readonly ref: number | undefined;
+  /** The message's idempotency key, which its ack repeats. */
+  readonly id: string | undefined;
+}
+
+/** An event as it crosses to a gateway in another thread. */
+export interface EncodedEvent {
+  readonly seq: number;
+  readonly prev: number;
+  readonly ts: number;
+  readonly bytes: number;
+  readonly json: string | undefined;
+  readonly msgpack: Uint8Array | undefined;
+  readonly text: string | undefined;
 }
 
 type Content = ReceiveMessage | MembersChanged | Typing;
@@ -27,7 +40,8 @@ export class Entry {
   #text: Frame | null | undefined;
 
   constructor(
-    message: Content,
+    /** Undefined where frames are given instead: JSON or MessagePack must be one of them. */
+    message: Content | undefined,
     /** The event's seq; 0 for a note. */
     readonly seq: number,
     readonly prev: number,
@@ -39,6 +53,16 @@ export class Entry {
     readonly at: number,
   ) {
     this.#message = message;
+  }
+
+  /** An event that is encoded already, by codec; undefined for codecs that nobody needed. */
+  static encoded(event: EncodedEvent, now: number): Entry {
+    const { seq, prev, ts, bytes, json, msgpack, text } = event;
+    const entry = new Entry(undefined, seq, prev, ts, bytes, now);
+    entry.#json = json;
+    entry.#msgpack = msgpack;
+    entry.#text = text;
+    return entry;
   }
 
   get message(): Content {
@@ -72,15 +96,17 @@ const ENTRY_BYTES = 300;
 /** What a byte of `data` as JSON takes while it is an object: arrays of empty arrays are the worst. */
 const DATA_BYTES_PER_BYTE = 10;
 
+/** About what an event takes in memory. */
+export const entryBytes = ({ text, dataBytes }: RoomEvent): number =>
+  ENTRY_BYTES + 3 * text.length + DATA_BYTES_PER_BYTE * dataBytes;
+
 export function eventEntry(event: RoomEvent, now: number): Entry {
-  const bytes =
-    ENTRY_BYTES + 3 * event.text.length + DATA_BYTES_PER_BYTE * event.dataBytes;
   return new Entry(
     toMessage(event),
     event.seq,
     event.prev,
     event.ts,
-    bytes,
+    entryBytes(event),
     now,
   );
 }

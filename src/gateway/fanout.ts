@@ -1,8 +1,7 @@
-import type { RoomEvent } from "../broker/broker.ts";
 import { CODECS } from "../protocol/codecs.ts";
 import type { MessageSent } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
-import { eventEntry, type Entry, type Origin } from "./entry.ts";
+import type { Entry, Origin } from "./entry.ts";
 import type { Room } from "./room.ts";
 import type { Slice } from "./slices.ts";
 
@@ -30,11 +29,10 @@ export class Fanout {
     private readonly onSettled: (room: Room) => void,
   ) {}
 
-  /** The broker's deliver callback for a room in memory. */
-  deliver(room: Room, event: RoomEvent, origin: Origin | undefined): void {
-    const entry = eventEntry(event, performance.now());
+  /** An event that the broker delivered, for a room in memory. */
+  deliver(room: Room, entry: Entry, origin: Origin | undefined): void {
     entry.origin = origin;
-    room.head = event.seq;
+    room.head = entry.seq;
     room.ring.push(entry);
     const slice = room.onlySmallSlice;
     if (!slice) {
@@ -43,7 +41,7 @@ export class Fanout {
     }
     // Nothing waits and there are few members: the queue would only cost.
     this.#giveEntry(room, slice, entry);
-    if (entry.origin) this.#acknowledge(entry);
+    if (entry.origin) this.#acknowledge(room, entry);
     entry.settle();
   }
 
@@ -68,7 +66,8 @@ export class Fanout {
     const { pending } = room;
     for (let i = pending.start; i < slice.cursor; i++) {
       const entry = pending.at(i);
-      if (entry.origin?.connection === connection) this.#acknowledge(entry);
+      if (entry.origin?.connection === connection)
+        this.#acknowledge(room, entry);
     }
   }
 
@@ -121,7 +120,7 @@ export class Fanout {
       else this.publish(topic, frame, false);
     }
     if (entry.seq > 0) slice.position = entry.seq;
-    if (here) this.#acknowledge(entry);
+    if (here) this.#acknowledge(room, entry);
   }
 
   /** Removes entries that every slice has been given. An ack whose sender is in no slice leaves now. */
@@ -131,25 +130,25 @@ export class Fanout {
     while (pending.start < done) {
       const entry = pending.shift()!;
       room.pendingBytes -= entry.bytes;
-      if (entry.origin) this.#acknowledge(entry);
+      if (entry.origin) this.#acknowledge(room, entry);
       entry.settle();
     }
   }
 
   /** Sends the ack in its place: after the sender's own copy, before the room's next event. */
-  #acknowledge(entry: Entry): void {
-    const { connection, ref } = entry.origin!;
+  #acknowledge(room: Room, entry: Entry): void {
+    const { connection, ref, id } = entry.origin!;
     entry.origin = undefined;
-    const message = entry.message;
-    if (message.action !== "receive_message") return;
+    const { seq, ts } = entry;
+    if (seq === 0) return;
     acknowledge(connection, {
       action: "message_sent",
       ref,
-      room: message.room,
-      id: message.id,
-      seq: message.seq,
+      room: room.name,
+      id,
+      seq,
       epoch: this.epoch(),
-      ts: message.ts,
+      ts,
     });
   }
 }

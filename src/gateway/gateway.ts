@@ -13,11 +13,10 @@ import {
   type Welcome,
 } from "../protocol/messages.ts";
 import type { Connection, Peer } from "./connection.ts";
-import type { Directory } from "./directory.ts";
-import { noteEntry, type Origin } from "./entry.ts";
+import type { Directory, PresenceTold } from "./directory.ts";
+import { eventEntry, noteEntry, type Entry, type Origin } from "./entry.ts";
 import { acknowledge, Fanout, type Publish } from "./fanout.ts";
 import { Meter } from "./meter.ts";
-import type { PresenceChange } from "./presence.ts";
 import { Recall } from "./recall.ts";
 import { Rooms, type Membership, type Room } from "./room.ts";
 
@@ -66,8 +65,20 @@ export class Gateway {
   /** The broker's deliver callback. */
   readonly deliver: Deliver<Origin> = (event, origin) => {
     const room = this.rooms.get(event.room);
-    if (room) this.fanout.deliver(room, event, origin);
+    if (room)
+      this.fanout.deliver(room, eventEntry(event, performance.now()), origin);
   };
+
+  /** The same for an event that is encoded already. @returns the room, if it is in memory */
+  deliverEntry(
+    name: string,
+    entry: Entry,
+    origin: Origin | undefined,
+  ): Room | undefined {
+    const room = this.rooms.get(name);
+    if (room) this.fanout.deliver(room, entry, origin);
+    return room;
+  }
 
   /**
    * What a publish ended with. A new event's ack leaves with the event; a repeat's moves no position, so that it needs
@@ -134,18 +145,25 @@ export class Gateway {
   }
 
   /** What the directory tells of a room: those of its members who are here hear of it. */
-  presenceChanged(name: string, change: PresenceChange): void {
+  presenceChanged(name: string, { joined, left, count }: PresenceTold): void {
     const room = this.rooms.get(name);
     if (!room) return;
-    const { joined, left, count } = change;
     const detail =
-      count <= this.config.presenceDetailUsers ? { joined, left } : {};
+      joined && left && count <= this.config.presenceDetailUsers
+        ? { joined, left }
+        : {};
     this.note(room, {
       action: "members_changed",
       room: name,
       ...detail,
       count,
     });
+  }
+
+  /** A note from another gateway: its members here get it, as those there did. */
+  noteFromElsewhere(note: Typing): void {
+    const room = this.rooms.get(note.room);
+    if (room && !room.tooBusyForNotes) this.note(room, note);
   }
 
   /** Sends a note to the members who are here. @param origin who caused it: it does not get it */

@@ -46,6 +46,8 @@ export class Recall {
   /** Least recently used first. After a restart thousands ask the same. */
   readonly #cache = new Map<string, CacheSlot>();
   #cachedBytes = 0;
+  /** Reads under way, at most one for each connection. */
+  readonly #asked = new Map<string, Promise<Recalled>>();
 
   constructor(
     private readonly broker: Pick<Broker<Origin>, "read">,
@@ -73,12 +75,15 @@ export class Recall {
         : room.ring.latest(wanted.upto, wanted.limit);
     if (entries)
       return this.#keep(key, this.#fromRing(entries, codec, wanted), now);
+    const asked = this.#asked.get(key);
+    if (asked) return asked;
     const range: Range = { ...wanted, bytes: this.maxReplyBytes };
-    return this.broker
+    const answer = this.broker
       .read(room.name, range)
-      .then((page) =>
-        this.#keep(key, this.#fromPage(page, codec, wanted), now),
-      );
+      .then((page) => this.#keep(key, this.#fromPage(page, codec, wanted), now))
+      .finally(() => this.#asked.delete(key));
+    this.#asked.set(key, answer);
+    return answer;
   }
 
   #fromRing(entries: readonly Entry[], codec: Codec, wanted: Wanted): Recalled {

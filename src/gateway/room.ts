@@ -17,6 +17,8 @@ export interface Membership {
 /** As many as are served without a thought for fairness: some 100 µs. */
 const FEW_MEMBERS = 16;
 
+const MAX_PENDING_FOR_NOTES = 50;
+
 /** What this process knows of a room while somebody needs it. */
 export class Room {
   readonly slices: Slices;
@@ -54,6 +56,16 @@ export class Room {
     );
   }
 
+  /** The codecs that members use: bit `1 << codec.index` for each. */
+  get codecs(): number {
+    return this.slices.codecs;
+  }
+
+  /** A note is not worth a message: with much waiting, it is left out. */
+  get tooBusyForNotes(): boolean {
+    return this.pending.length >= MAX_PENDING_FOR_NOTES;
+  }
+
   /** The slice of a room that has one with few members, and nothing waiting for it. */
   get onlySmallSlice(): Slice | undefined {
     if (this.slices.length !== 1 || this.pending.length > 0) return undefined;
@@ -62,13 +74,21 @@ export class Room {
   }
 
   /**
-   * Whether it receives more than its fan-out can carry.
+   * Whether it receives more than its fan-out can carry: more must not be taken.
    * @param now `performance.now()`
    */
   overloaded(now: number): boolean {
+    return (
+      this.pending.length + this.publishing >= this.config.overloadEvents ||
+      this.behind(now)
+    );
+  }
+
+  /** Whether what it was given already is more than its fan-out can carry. */
+  behind(now: number): boolean {
     const { pending, config } = this;
     return (
-      pending.length + this.publishing >= config.overloadEvents ||
+      pending.length >= config.overloadEvents ||
       this.pendingBytes >= config.overloadBytes ||
       (pending.length > 0 &&
         now - pending.at(pending.start).at >= config.overloadMs)

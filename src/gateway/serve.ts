@@ -27,6 +27,10 @@ export interface ServeOptions {
     request: Request,
     pathname: string,
   ) => Promise<Response | undefined> | undefined;
+  /** Tells this gateway's connections from those of another gateway or run. */
+  readonly run: string;
+  /** Other threads listen on the same port. */
+  readonly reusePort?: boolean;
 }
 
 /** What an upgrade makes of a connection that has a place. */
@@ -47,6 +51,8 @@ export function serve({
   sessions,
   draining,
   otherwise,
+  run,
+  reusePort = false,
 }: ServeOptions): ChatServer {
   const { directory } = gateway;
   const rates: Rates = {
@@ -54,8 +60,6 @@ export function serve({
     requestsPerSecond: config.maxRequestsPerSecond,
   };
   let connectionNumber = 0;
-  // Not to be mixed up with connections of an earlier run, whose numbers started at 1 too.
-  const run = Date.now().toString(36);
 
   /**
    * Takes a place and upgrades; without a promise where the directory needs none.
@@ -183,15 +187,14 @@ export function serve({
   try {
     return listen();
   } catch (error) {
-    throw new Error(
-      `--host "${config.host}" --port ${config.port}: cannot listen there: ${(error as Error).message}; allowed is an address of this machine and a free port`,
-    );
+    throw cannotListen(config, error);
   }
 
   function listen(): ChatServer {
     return Bun.serve({
       hostname: config.host,
       port: config.port,
+      reusePort,
       fetch(request, server) {
         try {
           const response = route(request, server);
@@ -229,6 +232,16 @@ export function serve({
       },
     });
   }
+}
+
+/** What to tell where a port cannot be had. */
+export function cannotListen(
+  { host, port }: Pick<Config, "host" | "port">,
+  error: unknown,
+): Error {
+  return new Error(
+    `--host "${host}" --port ${port}: cannot listen there: ${(error as Error).message}; allowed is an address of this machine and a free port`,
+  );
 }
 
 const drainingRefusal = (): Refusal =>

@@ -24,6 +24,9 @@ export class Slice {
 export class Slices {
   readonly #slices: Slice[] = [];
   #turn = 0;
+  /** Members by `codec.index`. */
+  readonly #counts: number[] = CODECS.map(() => 0);
+  #codecs = 0;
 
   constructor(
     private readonly room: string,
@@ -36,6 +39,11 @@ export class Slices {
 
   get all(): readonly Slice[] {
     return this.#slices;
+  }
+
+  /** The codecs that members use: bit `1 << codec.index` for each. */
+  get codecs(): number {
+    return this.#codecs;
   }
 
   /**
@@ -58,11 +66,13 @@ export class Slices {
   join(slice: Slice, codec: number): void {
     slice.members++;
     slice.counts[codec]!++;
+    if (this.#counts[codec]!++ === 0) this.#codecs |= 1 << codec;
   }
 
   leave(slice: Slice, codec: number): void {
     slice.members--;
     slice.counts[codec]!--;
+    if (--this.#counts[codec]! === 0) this.#codecs &= ~(1 << codec);
     while (
       this.#slices.length > 0 &&
       this.#slices[this.#slices.length - 1]!.members === 0

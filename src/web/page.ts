@@ -58,6 +58,10 @@ export function respondWithPage(
   });
 }
 
+/** What a server answers with for paths it does not know itself. */
+export const pageIf = (wanted: "on" | "off"): typeof respondWithPage =>
+  wanted === "on" ? respondWithPage : () => undefined;
+
 function answer(
   asked: Headers,
   { body, gzipped, headers }: PageFile,

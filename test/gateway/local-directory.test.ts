@@ -5,15 +5,15 @@ import {
   type Admission,
   type Arrival,
   type Place,
+  type PresenceTold,
 } from "../../src/gateway/directory.ts";
 import { LocalDirectory } from "../../src/gateway/local-directory.ts";
-import type { PresenceChange } from "../../src/gateway/presence.ts";
 import { GuestCounter, Users } from "../../src/gateway/users.ts";
 import type { User } from "../../src/protocol/messages.ts";
 
 interface Told {
   readonly room: string;
-  readonly change: PresenceChange;
+  readonly change: PresenceTold;
 }
 
 class Under {

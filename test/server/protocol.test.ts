@@ -1369,10 +1369,12 @@ describe.each(["json", "msgpack", "text"] as const)(
       await using fresh = new InProcessServer();
       const nameOf = async (query: string): Promise<[string, Client]> => {
         const client = await Client.connect(fresh.url, format, query);
-        const users = [...fresh.roomcast.gateway.connections].map(
-          (c) => c.user,
+        if (format !== "text") return [client.user.name, client];
+        client.send("/who");
+        const { line } = await client.next((m) =>
+          m.line.includes(" users in "),
         );
-        return [users.at(-1)!.name, client];
+        return [line.split(/[:,] /).at(-1), client];
       };
       const opened: Client[] = [];
       const names: string[] = [];

@@ -57,6 +57,7 @@ export class NatsGateway implements RunningServer {
       sessions: new Sessions("shared", config.sessionDays),
       draining: () => false,
       otherwise: () => undefined,
+      run: Date.now().toString(36),
     });
     return new NatsGateway(server, gateway, broker, startHousekeeping(gateway));
   }

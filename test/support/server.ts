@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig, parseCommandLine } from "../../src/config/load.ts";
+import type { GatewayFigures } from "../../src/threads/link.ts";
 import { startRoomcast, type Roomcast } from "../../src/roomcast.ts";
 
 /** A folder of its own, removed at the end of its scope. */
@@ -12,6 +13,10 @@ export class TempFolder implements Disposable {
     rmSync(this.path, { recursive: true, force: true });
   }
 }
+
+/** The whole server's tests run with one thread and with more: `ROOMCAST_TEST_THREADS=3 bun test test/server`. */
+export const THREADS = Number(process.env.ROOMCAST_TEST_THREADS ?? 1);
+const THREAD_FLAGS = ["--threads", String(THREADS)];
 
 export interface RunningServer extends AsyncDisposable {
   /** ws://…, without a path */
@@ -35,6 +40,7 @@ export class InProcessServer implements RunningServer {
       this.#folder.path,
       "--drain-grace-ms",
       "0",
+      ...THREAD_FLAGS,
       ...flags,
     ];
     this.roomcast = startRoomcast(loadConfig(parseCommandLine(all), {}));
@@ -46,6 +52,16 @@ export class InProcessServer implements RunningServer {
 
   get http(): string {
     return `http://127.0.0.1:${this.roomcast.server.port}`;
+  }
+
+  /** What all its gateways have in memory. */
+  async inMemory(): Promise<GatewayFigures> {
+    const sum = { connections: 0, rooms: 0 };
+    for (const { connections, rooms } of await this.roomcast.inspect()) {
+      sum.connections += connections;
+      sum.rooms += rooms;
+    }
+    return sum;
   }
 
   async stop(): Promise<void> {
@@ -85,6 +101,7 @@ export class ServerProcess implements RunningServer {
         "0",
         "--data",
         data,
+        ...THREAD_FLAGS,
         ...flags,
       ],
       {

@@ -1,0 +1,140 @@
+import type { Config } from "../config/options.ts";
+import { drainPeers } from "../gateway/drain.ts";
+import type { Origin } from "../gateway/entry.ts";
+import { Gateway } from "../gateway/gateway.ts";
+import { startHousekeeping } from "../gateway/housekeeping.ts";
+import { serve, type ChatServer } from "../gateway/serve.ts";
+import { Sessions } from "../gateway/sessions.ts";
+import { pageIf } from "../web/page.ts";
+import { Channel } from "./channel.ts";
+import { StartSignal } from "./start-signal.ts";
+import { ThreadBroker } from "./thread-broker.ts";
+import { ThreadDirectory } from "./thread-directory.ts";
+import {
+  TO_HUB,
+  TO_THREAD,
+  type Part,
+  type ToHub,
+  type ToThread,
+} from "./wire.ts";
+
+/** What a gateway thread is started with. */
+export interface ThreadStart {
+  readonly config: Config;
+  readonly epoch: string;
+  readonly sessionKey: Uint8Array | string;
+  /** Tells this gateway's connections from those of another gateway or run. */
+  readonly run: string;
+  /** Where to listen at once; undefined: `listen` will tell. */
+  readonly port: number | undefined;
+  /** Of a StartSignal. */
+  readonly signal: SharedArrayBuffer;
+}
+
+/** A gateway in a thread of its own: sockets, rooms, fan-out. Broker and directory are the hub's. */
+export class GatewayThread {
+  readonly #channel: Channel<ToHub, ToThread>;
+  readonly #gateway: Gateway;
+  readonly #signal: StartSignal;
+  #server: ChatServer | undefined;
+  #housekeeping: Timer | undefined;
+  #draining = false;
+
+  constructor(
+    private readonly start: ThreadStart,
+    post: (batch: Part[]) => void,
+  ) {
+    const { config, epoch } = start;
+    this.#signal = new StartSignal(start.signal);
+    const channel = (): Channel<ToHub, ToThread> => this.#channel;
+    const broker = new ThreadBroker<Origin>(
+      epoch,
+      channel,
+      (room, entry, origin) => this.#gateway.deliverEntry(room, entry, origin),
+      config.maxUncommittedEvents,
+    );
+    const directory = new ThreadDirectory(channel, {
+      presenceChanged: (room, told) =>
+        this.#gateway.presenceChanged(room, told),
+      note: (note) => this.#gateway.noteFromElsewhere(note),
+    });
+    this.#gateway = new Gateway(
+      config,
+      broker,
+      directory,
+      (topic, frame, compress) => this.#server!.publish(topic, frame, compress),
+    );
+    this.#channel = new Channel<ToHub, ToThread>({
+      post,
+      out: TO_HUB,
+      in: TO_THREAD,
+      handlers: {
+        ...broker.calls,
+        ...directory.calls,
+        listen: (port) => this.#listen(port),
+        inspect: (number) =>
+          this.#channel.send(
+            "inspected",
+            number,
+            this.#gateway.connections.size,
+            this.#gateway.rooms.count,
+          ),
+        drain: (timeoutMs, graceMs, connections) =>
+          void this.#drain(timeoutMs, graceMs, connections),
+        stop: () => void this.#stop(),
+      },
+      // What all sockets said in this turn goes together.
+      later: setImmediate,
+    });
+    if (start.port === undefined) this.#signal.tell("loaded");
+    else this.#serve(start.port);
+  }
+
+  receive(batch: Part[]): void {
+    this.#channel.receive(batch);
+  }
+
+  /** At the start, when the main thread waits for it. */
+  #listen(port: number): void {
+    try {
+      this.#serve(port);
+      this.#signal.tell("listening");
+    } catch (error) {
+      this.#signal.tell("failed", (error as Error).message);
+    }
+  }
+
+  /** @throws Error it cannot listen there */
+  #serve(port: number): void {
+    const { config, sessionKey, run } = this.start;
+    // Another try: another thread could not have the port before.
+    void this.#server?.stop(true);
+    this.#server = serve({
+      config: { ...config, port },
+      gateway: this.#gateway,
+      sessions: new Sessions(sessionKey, config.sessionDays),
+      draining: () => this.#draining,
+      otherwise: pageIf(config.page),
+      run,
+      reusePort: true,
+    });
+    this.#housekeeping ??= startHousekeeping(this.#gateway);
+  }
+
+  async #drain(
+    timeoutMs: number,
+    graceMs: number,
+    connections: number,
+  ): Promise<void> {
+    this.#draining = true;
+    const { peers } = this.#gateway;
+    await drainPeers(peers, { timeoutMs, graceMs, connections });
+    this.#channel.send("drained");
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#housekeeping);
+    await this.#server?.stop(true);
+    this.#channel.send("stopped");
+  }
+}

@@ -1,0 +1,90 @@
+import { BrokerError, type Broker } from "../broker/broker.ts";
+import type { Deliver, Done } from "../broker/broker.ts";
+import type { Config } from "../config/options.ts";
+import type { DirectoryListener } from "../gateway/directory.ts";
+import type { LocalDirectory } from "../gateway/local-directory.ts";
+import { Frames, HubRoom } from "./hub-room.ts";
+import type { Link } from "./link.ts";
+import type { HubOrigin } from "./link-events.ts";
+
+/**
+ * The main thread's part where gateways have threads of their own: the broker and the directory of them all. It has no
+ * sockets. An event crosses to a thread once, and only to threads with members of its room.
+ */
+export class Hub {
+  readonly links = new Set<Link>();
+  readonly #rooms = new Map<string, HubRoom>();
+  /** Set before the first link. */
+  broker!: Broker<HubOrigin>;
+  /** Set before the first link. */
+  directory!: LocalDirectory;
+
+  constructor(readonly config: Config) {}
+
+  /** The broker's deliver callback. */
+  readonly deliver: Deliver<HubOrigin> = (event, origin) => {
+    const room = this.#rooms.get(event.room);
+    if (!room) return;
+    room.head = event.seq;
+    const frames = new Frames(event);
+    for (const subscription of room.subscriptions)
+      subscription.events.event(subscription, frames, origin!);
+  };
+
+  /** What a publish ended with; a new event has told its sender's thread already, if that is subscribed. */
+  readonly published: Done<HubOrigin> = (_draft, origin, outcome) => {
+    if (outcome instanceof BrokerError || !origin.carried)
+      origin.events.settle(origin.number, outcome);
+  };
+
+  /** What the directory calls. */
+  readonly presenceChanged: DirectoryListener["presenceChanged"] = (
+    name,
+    change,
+  ) => {
+    for (const { events } of this.#rooms.get(name)?.subscriptions ?? [])
+      events.link.places.presenceChanged(name, change);
+  };
+
+  /** Counts are told at once: some answers of a gateway hold one, and do not ask for it. */
+  countChanged(name: string): void {
+    for (const { events } of this.#rooms.get(name)?.subscriptions ?? [])
+      events.link.places.countChanged(name);
+  }
+
+  /** Passes a note on to all threads with members of the room but the one it came from. */
+  relay(
+    from: Link,
+    room: string,
+    ...note: [user: string, from: string, active: boolean]
+  ): void {
+    for (const { events } of this.#rooms.get(room)?.subscriptions ?? [])
+      if (events.link !== from) events.link.note(room, ...note);
+  }
+
+  room(name: string): HubRoom | undefined {
+    return this.#rooms.get(name);
+  }
+
+  /** Gives the room, made if need be, and holds it: a `release` must follow. Await its `ready` before using it. */
+  hold(name: string): HubRoom {
+    let room = this.#rooms.get(name);
+    if (!room) {
+      const fresh = new HubRoom(name);
+      room = fresh;
+      this.#rooms.set(name, fresh);
+      fresh.ready = this.broker.subscribe(name).then((head) => {
+        // Events may have come between the broker's answer and now.
+        if (head > fresh.head) fresh.head = head;
+      });
+    }
+    room.holds++;
+    return room;
+  }
+
+  release(room: HubRoom): void {
+    if (--room.holds > 0) return;
+    this.#rooms.delete(room.name);
+    this.broker.unsubscribe(room.name);
+  }
+}

@@ -1,0 +1,88 @@
+import { Channel } from "./channel.ts";
+import type { Hub } from "./hub.ts";
+import { LinkEvents } from "./link-events.ts";
+import { LinkPlaces } from "./link-places.ts";
+import {
+  TO_HUB,
+  TO_THREAD,
+  type Part,
+  type ToHub,
+  type ToThread,
+} from "./wire.ts";
+
+/** What one gateway has in memory. */
+export interface GatewayFigures {
+  readonly connections: number;
+  readonly rooms: number;
+}
+
+/** One gateway thread, as the hub sees it. */
+export class Link {
+  readonly events: LinkEvents;
+  readonly places: LinkPlaces;
+  readonly channel: Channel<ToThread, ToHub>;
+  /** Resolve when the thread has said so, or is gone. */
+  readonly drained = Promise.withResolvers<void>();
+  readonly stopped = Promise.withResolvers<void>();
+  readonly #inspections = new Map<number, (figures: GatewayFigures) => void>();
+  #inspection = 0;
+
+  /** @param maxBytes what may be under way to the thread; tests make it small */
+  constructor(
+    private readonly hub: Hub,
+    post: (batch: Part[]) => void,
+    maxBytes?: number,
+  ) {
+    this.events = new LinkEvents(hub, this);
+    this.places = new LinkPlaces(hub, this);
+    this.channel = new Channel<ToThread, ToHub>({
+      post,
+      out: TO_THREAD,
+      in: TO_HUB,
+      handlers: {
+        ...this.events.calls,
+        ...this.places.calls,
+        inspected: (number, connections, rooms) => {
+          this.#inspections.get(number)?.({ connections, rooms });
+          this.#inspections.delete(number);
+        },
+        drained: () => this.drained.resolve(),
+        stopped: () => this.stopped.resolve(),
+      },
+      // A task brings a batch of a thread, or a commit: what it leads to goes out at its end.
+      later: queueMicrotask,
+      acknowledged: () => {
+        this.places.catchUp();
+        void this.events.catchUp();
+      },
+      ...(maxBytes === undefined ? {} : { maxBytes }),
+    });
+    hub.links.add(this);
+  }
+
+  /** A note to the members who are there; it is not worth much, and left out where the thread has fallen behind. */
+  note(room: string, user: string, from: string, active: boolean): void {
+    if (!this.channel.full) this.channel.send("note", room, user, from, active);
+  }
+
+  /** What the thread's gateway has in memory, after all that it said before. */
+  inspect(): Promise<GatewayFigures> {
+    return new Promise((resolve) => {
+      this.#inspections.set(++this.#inspection, resolve);
+      this.channel.send("inspect", this.#inspection);
+    });
+  }
+
+  /** The thread is gone: what it held is free. */
+  close(): void {
+    this.channel.close();
+    this.hub.links.delete(this);
+    this.events.close();
+    this.places.close();
+    this.drained.resolve();
+    this.stopped.resolve();
+    for (const resolve of this.#inspections.values())
+      resolve({ connections: 0, rooms: 0 });
+    this.#inspections.clear();
+  }
+}

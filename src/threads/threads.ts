@@ -1,0 +1,182 @@
+import type { Config } from "../config/options.ts";
+import type { DrainOptions } from "../gateway/drain.ts";
+import type { ThreadStart } from "./gateway-thread.ts";
+import type { Hub } from "./hub.ts";
+import { Link, type GatewayFigures } from "./link.ts";
+import { claimPort, type ClaimedPort } from "./port.ts";
+import { StartSignal } from "./start-signal.ts";
+import type { Part } from "./wire.ts";
+
+/** As long may a thread take to load, on a machine that does much else. */
+const START_MS = 30_000;
+/** Another process may take a port that was picked in the moment between finding and using it. */
+const PORT_TRIES = 5;
+/** A thread that dies is replaced after this; one that dies again soon, after twice as long. */
+const FIRST_RESTART_MS = 50;
+const MAX_RESTART_MS = 10_000;
+
+export interface ThreadsOptions {
+  readonly config: Config;
+  readonly hub: Hub;
+  readonly sessionKey: Uint8Array | string;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly link: Link;
+  readonly signal: StartSignal;
+}
+
+/** The gateway threads of a server: started, replaced when they die, drained, stopped. */
+export class Threads {
+  readonly #threads: (Thread | undefined)[] = [];
+  readonly #config: Config;
+  #claimed: ClaimedPort | undefined;
+  #ending = false;
+  #started = 0;
+  /** By thread: what the last replacement waited for. */
+  readonly #restartMs: number[] = [];
+
+  /**
+   * Starts the threads, and returns when all of them listen.
+   * @throws Error the port cannot be had
+   */
+  constructor(private readonly options: ThreadsOptions) {
+    this.#config = shareOf(options.config);
+    const { threads } = options.config;
+    try {
+      for (let i = 0; i < threads; i++)
+        this.#threads.push(this.#start(i, undefined));
+      for (const { signal } of this.#all) signal.wait("loaded", START_MS);
+      this.#claimed = this.#listen();
+    } catch (error) {
+      this.#ending = true;
+      for (const { worker } of this.#all) worker.terminate();
+      throw error;
+    }
+  }
+
+  get port(): number {
+    return this.#claimed!.port;
+  }
+
+  /** What each gateway has in memory. */
+  inspect(): Promise<GatewayFigures[]> {
+    return Promise.all(this.#all.map(({ link }) => link.inspect()));
+  }
+
+  /** Sends all connections away; resolves when they are gone. A thread that dies meanwhile is not replaced. */
+  async drain({
+    timeoutMs,
+    graceMs,
+    connections,
+  }: DrainOptions): Promise<void> {
+    this.#ending = true;
+    await Promise.all(
+      this.#all.map(({ link }) => {
+        link.channel.send("drain", timeoutMs, graceMs, connections);
+        return link.drained.promise;
+      }),
+    );
+  }
+
+  /** Closes what is left, lets go of the port, ends the threads. */
+  async stop(): Promise<void> {
+    this.#ending = true;
+    await Promise.all(
+      this.#all.map(async ({ worker, link }) => {
+        link.channel.send("stop");
+        await link.stopped.promise;
+        link.close();
+        worker.terminate();
+      }),
+    );
+    this.#claimed?.release();
+  }
+
+  /** Ends a thread as a crash would. For tests of what comes after. */
+  kill(index: number): void {
+    this.#threads[index]!.worker.terminate();
+  }
+
+  get #all(): Thread[] {
+    return this.#threads.filter((thread) => thread !== undefined);
+  }
+
+  #listen(): ClaimedPort {
+    const { host, port } = this.#config;
+    for (let tries = 1; ; tries++) {
+      const claimed = claimPort(host, port);
+      try {
+        for (const { link, signal } of this.#all) {
+          signal.reset();
+          link.channel.send("listen", claimed.port);
+          link.channel.flush();
+        }
+        for (const { signal } of this.#all) signal.wait("listening", START_MS);
+        return claimed;
+      } catch (error) {
+        claimed.release();
+        if (port !== 0 || tries === PORT_TRIES) throw error;
+      }
+    }
+  }
+
+  #start(index: number, port: number | undefined): Thread {
+    const signal = new StartSignal();
+    const worker = new Worker(new URL("./worker.ts", import.meta.url));
+    const post = (message: ThreadStart | Part[]): void =>
+      worker.postMessage(message);
+    const link = new Link(this.options.hub, post);
+    const started = performance.now();
+    worker.onmessage = ({ data }: MessageEvent<Part[]>) =>
+      link.channel.receive(data);
+    let failure = "";
+    worker.onerror = (event) => {
+      event.preventDefault();
+      failure = `: ${event.message}`;
+    };
+    worker.addEventListener("close", () => {
+      link.close();
+      this.#threads[index] = undefined;
+      if (this.#ending) return;
+      const lived = performance.now() - started;
+      console.error(
+        `roomcast: gateway thread ${index} ended${failure}; its clients reconnect, and it is replaced`,
+      );
+      this.#replace(index, lived);
+    });
+    post({
+      config: this.#config,
+      epoch: this.options.hub.broker.epoch,
+      sessionKey: this.options.sessionKey,
+      run: `${Date.now().toString(36)}${(this.#started++).toString(36)}`,
+      port,
+      signal: signal.memory,
+    });
+    return { worker, link, signal };
+  }
+
+  #replace(index: number, lived: number): void {
+    const last = this.#restartMs[index];
+    const wait =
+      last === undefined || lived > MAX_RESTART_MS
+        ? FIRST_RESTART_MS
+        : Math.min(2 * last, MAX_RESTART_MS);
+    this.#restartMs[index] = wait;
+    setTimeout(() => {
+      if (!this.#ending) this.#threads[index] = this.#start(index, this.port);
+    }, wait);
+  }
+}
+
+/** What each thread may take of what is limited for all together. */
+function shareOf(config: Config): Config {
+  const share = (whole: number): number => Math.ceil(whole / config.threads);
+  return {
+    ...config,
+    maxBufferedBytes: share(config.maxBufferedBytes),
+    ringBytes: share(config.ringBytes),
+    maxIdleRooms: share(config.maxIdleRooms),
+  };
+}
