@@ -28,6 +28,8 @@ export interface Roomcast {
   readonly server: { readonly hostname: string; readonly port: number };
   /** Its gateway threads; undefined where it has only one thread. */
   readonly threads: Threads | undefined;
+  /** Its gateway; undefined where gateways are in other threads. */
+  readonly gateway: Gateway | undefined;
   /** Connections with a user. */
   readonly connections: number;
   /** What each gateway has in memory. */
@@ -117,6 +119,7 @@ function oneThread(parts: Parts): Roomcast {
   return {
     server: { hostname: server.hostname!, port: server.port! },
     threads: undefined,
+    gateway,
     get connections() {
       return gateway.connections.size;
     },
@@ -152,6 +155,7 @@ function manyThreads(parts: Parts): Roomcast {
   return {
     server: { hostname: config.host, port: threads.port },
     threads,
+    gateway: undefined,
     get connections() {
       return directory.totals().connections;
     },

@@ -33,8 +33,8 @@ describeInBrowser("a conversation at the page", () => {
       "Ann",
       "Bob",
     ]);
-    expect(await server.roomcast.gateway.connections.size).toBe(2);
-    const formats = [...server.roomcast.gateway.connections].map(
+    expect(server.roomcast.connections).toBe(2);
+    const formats = [...server.roomcast.gateway!.connections].map(
       ({ codec }) => codec.name,
     );
     expect(formats.sort()).toEqual(["json", "msgpack"]);
@@ -212,7 +212,7 @@ describeInBrowser("a conversation at the page", () => {
     await using server = new InProcessServer();
     await using ann = await Visitor.open(server.http, { name: "Ann" });
     const userOf = (): string =>
-      [...server.roomcast.gateway.connections].at(-1)!.user.id;
+      [...server.roomcast.gateway!.connections].at(-1)!.user.id;
     const first = userOf();
     await ann.page.reload();
     await ann.connected();
@@ -244,7 +244,7 @@ describeInBrowser("a conversation at the page", () => {
     await using ann = await Visitor.open(server.http, { name: "Ann" });
     await ann.say("before");
     await ann.sees("before");
-    for (const peer of server.roomcast.gateway.peers)
+    for (const peer of server.roomcast.gateway!.peers)
       peer.terminate(4000, "too many bad frames");
     await ann.page.getByText("Disconnected. ").waitFor();
     await ann.say("meanwhile");
