@@ -17,6 +17,8 @@ const PATHS = [
 const ARGS = [
   "--no-sandbox",
   "--disable-gpu",
+  // A jump with a key is over when it is made: tests do not wait for animations.
+  "--disable-smooth-scrolling",
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",

@@ -34,6 +34,8 @@ const TYPING_MS = 6_000;
 export class RoomState {
   readonly timeline = new Timeline(ASIDE);
   outgoing: readonly Outgoing[] = [];
+  /** Messages written here so far: who writes wants to see it, also where the log shows it before the next look. */
+  written = 0;
   status: "joining" | "joined" | "failed" = "joining";
   /** Why it failed, for people. */
   problem: string | undefined;
@@ -136,6 +138,7 @@ export class RoomState {
     if (this.outgoing.length >= MAX_OUTGOING) return undefined;
     const outgoing: Outgoing = { id, text, ts: now, state: "pending" };
     this.outgoing = [...this.outgoing, outgoing];
+    this.written++;
     return outgoing;
   }
 

@@ -40,7 +40,7 @@ export class MessageList extends Component<Props, State> {
   #sizes!: ResizeObserver;
   /** Whether a first place was found: at the end, or at the first unread message. */
   #placed = false;
-  #lastOutgoing: string | undefined;
+  #written = 0;
 
   override componentDidMount(): void {
     const root = this.#scroller.current!;
@@ -49,7 +49,7 @@ export class MessageList extends Component<Props, State> {
     this.#sizes = new ResizeObserver(() => this.#settle());
     this.#sizes.observe(root);
     this.#sizes.observe(this.#content.current!);
-    this.#lastOutgoing = this.props.room.outgoing.at(-1)?.id;
+    this.#written = this.props.room.written;
     this.#settle();
   }
 
@@ -64,9 +64,9 @@ export class MessageList extends Component<Props, State> {
   }
 
   override componentDidUpdate(): void {
-    const last = this.props.room.outgoing.at(-1);
-    if (last && last.id !== this.#lastOutgoing && last.state === "pending") {
-      this.#lastOutgoing = last.id;
+    const { written } = this.props.room;
+    if (written !== this.#written) {
+      this.#written = written;
       this.#toEnd();
     }
     this.#settle();

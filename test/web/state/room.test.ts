@@ -21,6 +21,15 @@ function loaded(messages: readonly Message[] = []): RoomState {
   return room;
 }
 
+test("what is written here is counted, whenever the log shows it", () => {
+  const room = loaded();
+  room.addOutgoing("a", "hello", 1);
+  room.receive(message(1, ME, "a"), ME, true);
+  room.acked(ack("a", 1));
+  expect(room.outgoing).toEqual([]);
+  expect(room.written).toBe(1);
+});
+
 describe("unread messages", () => {
   test("a room seen for the first time counts as read", () => {
     expect(loaded(page(1, 50)).unread).toBe(0);
