@@ -34,7 +34,7 @@ describe("the README", () => {
   });
 
   test("names only scripts that exist", () => {
-    const scripts = [...readme.matchAll(/`bun run ([a-z]+)/g)].map(
+    const scripts = [...readme.matchAll(/`bun run ([a-z-]+)/g)].map(
       (m) => m[1]!,
     );
     expect(scripts.length).toBeGreaterThan(2);
