@@ -21,7 +21,6 @@ export interface EncodedEvent {
   readonly seq: number;
   readonly prev: number;
   readonly ts: number;
-  readonly bytes: number;
   readonly json: string | undefined;
   readonly msgpack: Uint8Array | undefined;
   readonly text: string | undefined;
@@ -57,7 +56,12 @@ export class Entry {
 
   /** An event that is encoded already, by codec; undefined for codecs that nobody needed. */
   static encoded(event: EncodedEvent, now: number): Entry {
-    const { seq, prev, ts, bytes, json, msgpack, text } = event;
+    const { seq, prev, ts, json, msgpack, text } = event;
+    const bytes =
+      ENTRY_BYTES +
+      (json?.length ?? 0) +
+      (msgpack?.length ?? 0) +
+      (text?.length ?? 0);
     const entry = new Entry(undefined, seq, prev, ts, bytes, now);
     entry.#json = json;
     entry.#msgpack = msgpack;
@@ -96,17 +100,15 @@ const ENTRY_BYTES = 300;
 /** What a byte of `data` as JSON takes while it is an object: arrays of empty arrays are the worst. */
 const DATA_BYTES_PER_BYTE = 10;
 
-/** About what an event takes in memory. */
-export const entryBytes = ({ text, dataBytes }: RoomEvent): number =>
-  ENTRY_BYTES + 3 * text.length + DATA_BYTES_PER_BYTE * dataBytes;
-
 export function eventEntry(event: RoomEvent, now: number): Entry {
+  const bytes =
+    ENTRY_BYTES + 3 * event.text.length + DATA_BYTES_PER_BYTE * event.dataBytes;
   return new Entry(
     toMessage(event),
     event.seq,
     event.prev,
     event.ts,
-    entryBytes(event),
+    bytes,
     now,
   );
 }

@@ -8,12 +8,15 @@ const UNSAID_SHARE = 1 / 8;
 /** Acknowledged bytes, and the batch's own. */
 const HEAD_PARTS = 2;
 const PART_BYTES = 8;
+/** A call's name and how many parts it has are one part: each costs. */
+const MAX_PARTS = 16;
 
 type Operations<Calls> = readonly (keyof Calls & string)[];
 type Arguments<Call> = Call extends (...args: infer A) => void ? A : never;
 
 export interface ChannelOptions<Out, In> {
-  readonly post: (batch: Part[]) => void;
+  /** @param calls how many there are in the batch */
+  readonly post: (batch: Part[], calls: number) => void;
   readonly out: Operations<Out>;
   readonly in: Operations<In>;
   readonly handlers: In;
@@ -32,6 +35,7 @@ export interface ChannelOptions<Out, In> {
 export class Channel<Out, In> {
   #batch: Part[] = [0, 0];
   #bytes = 0;
+  #calls = 0;
   #scheduled = false;
   #unacknowledged = 0;
   /** Taken from the other end, which does not know it yet. */
@@ -65,14 +69,15 @@ export class Channel<Out, In> {
   ): void {
     if (this.#closed) return;
     const batch = this.#batch;
-    batch.push(this.#numbers.get(name)!, parts.length);
-    let bytes = (parts.length + HEAD_PARTS) * PART_BYTES;
+    batch.push(this.#numbers.get(name)! * MAX_PARTS + parts.length);
+    let bytes = (parts.length + 1) * PART_BYTES;
     for (const part of parts) {
       batch.push(part);
       if (typeof part === "string" || part instanceof Uint8Array)
         bytes += part.length;
     }
     this.#bytes += bytes;
+    this.#calls++;
     this.#schedule();
   }
 
@@ -80,9 +85,10 @@ export class Channel<Out, In> {
     this.#unacknowledged -= batch[0] as number;
     const { in: names, handlers, acknowledged } = this.options;
     for (let at = HEAD_PARTS; at < batch.length;) {
-      const name = names[batch[at] as number]!;
-      const start = at + 2;
-      at = start + (batch[at + 1] as number);
+      const head = batch[at] as number;
+      const name = names[Math.trunc(head / MAX_PARTS)]!;
+      const start = at + 1;
+      at = start + (head % MAX_PARTS);
       (handlers[name] as (...parts: Part[]) => void)(...batch.slice(start, at));
     }
     this.#received += batch[1] as number;
@@ -108,7 +114,9 @@ export class Channel<Out, In> {
     this.#unacknowledged += this.#bytes;
     this.#bytes = 0;
     this.#batch = [0, 0];
-    this.options.post(batch);
+    const calls = this.#calls;
+    this.#calls = 0;
+    this.options.post(batch, calls);
   };
 
   #schedule(): void {

@@ -1,3 +1,4 @@
+import { Pacer } from "../broker/embedded/pacer.ts";
 import type { Config } from "../config/options.ts";
 import { drainPeers } from "../gateway/drain.ts";
 import type { Origin } from "../gateway/entry.ts";
@@ -31,6 +32,13 @@ export interface ThreadStart {
   readonly signal: SharedArrayBuffer;
 }
 
+/**
+ * From how many calls a millisecond on, of all threads, they wait for each other as commits do: each message wakes the
+ * main thread, which would find two or three calls in it (26.4 against 23.5 µs of CPU per delivery, p99 28 against 19 ms:
+ * 500 rooms of two, 20,000 messages/s, two threads).
+ */
+const BUSY_CALLS_PER_MS = 3;
+
 /** A gateway in a thread of its own: sockets, rooms, fan-out. Broker and directory are the hub's. */
 export class GatewayThread {
   readonly #channel: Channel<ToHub, ToThread>;
@@ -46,6 +54,10 @@ export class GatewayThread {
   ) {
     const { config, epoch } = start;
     this.#signal = new StartSignal(start.signal);
+    const pacer = new Pacer(
+      config.commitPaceMs,
+      BUSY_CALLS_PER_MS / config.threads,
+    );
     const channel = (): Channel<ToHub, ToThread> => this.#channel;
     const broker = new ThreadBroker<Origin>(
       epoch,
@@ -65,7 +77,10 @@ export class GatewayThread {
       (topic, frame, compress) => this.#server!.publish(topic, frame, compress),
     );
     this.#channel = new Channel<ToHub, ToThread>({
-      post,
+      post: (batch, calls) => {
+        pacer.committed(performance.now(), calls);
+        post(batch);
+      },
       out: TO_HUB,
       in: TO_THREAD,
       handlers: {
@@ -83,8 +98,12 @@ export class GatewayThread {
           void this.#drain(timeoutMs, graceMs, connections),
         stop: () => void this.#stop(),
       },
-      // What all sockets said in this turn goes together.
-      later: setImmediate,
+      later: (flush) => {
+        const wait = pacer.wait(performance.now());
+        if (wait > 0) setTimeout(flush, wait);
+        // What all sockets said in this turn goes together.
+        else setImmediate(flush);
+      },
     });
     if (start.port === undefined) this.#signal.tell("loaded");
     else this.#serve(start.port);

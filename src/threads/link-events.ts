@@ -4,7 +4,6 @@ import {
   type Published,
   type Range,
 } from "../broker/broker.ts";
-import { entryBytes } from "../gateway/entry.ts";
 import type { Data } from "../protocol/messages.ts";
 import type { Hub } from "./hub.ts";
 import { Frames, Subscription } from "./hub-room.ts";
@@ -32,6 +31,8 @@ export class LinkEvents {
   /** Those with something missed. */
   readonly #behind = new Set<Subscription>();
   #catchingUp = false;
+  /** Time of the last event that was sent. */
+  #ts = 0;
   #closed = false;
 
   constructor(
@@ -168,18 +169,19 @@ export class LinkEvents {
     const { event } = frames;
     const { codecs } = subscription;
     subscription.sent = event.seq;
-    this.link.channel.send(
-      "event",
-      subscription.number,
-      event.seq,
-      event.prev,
-      event.ts,
-      entryBytes(event),
-      own,
-      frames.json(codecs),
-      frames.msgpack(codecs),
-      frames.text(codecs),
-    );
+    const { number } = subscription;
+    const { channel } = this.link;
+    const { seq, ts } = event;
+    // Each part costs, also one that holds nothing: what is mostly the same, or mostly not there, is left out.
+    if (ts !== this.#ts) channel.send("time", (this.#ts = ts));
+    if (event.prev !== seq - 1) channel.send("prev", event.prev);
+    const json = frames.json(codecs);
+    const msgpack = frames.msgpack(codecs);
+    const text = frames.text(codecs);
+    if (text !== undefined)
+      channel.send("event", number, seq, own, json, msgpack, text);
+    else if (msgpack) channel.send("event", number, seq, own, json, msgpack);
+    else channel.send("event", number, seq, own, json);
   }
 
   async #sendMissed(subscription: Subscription): Promise<void> {

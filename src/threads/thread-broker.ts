@@ -53,6 +53,9 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
   readonly #answers = new Requests();
   readonly #publishes = new Map<number, Publish<Origin>>();
   #lastPublish = 0;
+  /** Of the next event. */
+  #ts = 0;
+  #prev: number | undefined;
   /** Rooms that the hub was told are overloaded here. */
   readonly #overloaded = new Map<Subscribed, ThreadRoom>();
 
@@ -124,6 +127,8 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
   readonly calls: Pick<
     ToThread,
     | "event"
+    | "time"
+    | "prev"
     | "published"
     | "unpublished"
     | "subscribed"
@@ -131,12 +136,15 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
     | "flushed"
     | "failed"
   > = {
-    event: (number, seq, prev, ts, bytes, publish, json, msgpack, text) => {
+    event: (number, seq, publish, json, msgpack, text) => {
+      const ts = this.#ts;
+      const prev = this.#prev ?? seq - 1;
+      this.#prev = undefined;
       const own = publish > 0 ? this.#takePublish(publish) : undefined;
       const subscribed = this.#byNumber.get(number);
       if (subscribed) {
         const now = performance.now();
-        const event = { seq, prev, ts, bytes, json, msgpack, text };
+        const event = { seq, prev, ts, json, msgpack, text };
         const room = this.deliver(
           subscribed.room,
           Entry.encoded(event, now),
@@ -145,6 +153,14 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
         if (room) this.#tell(subscribed, room, now);
       }
       own?.done(own.draft, own.origin, { seq, ts, duplicate: false });
+    },
+
+    time: (ts) => {
+      this.#ts = ts;
+    },
+
+    prev: (prev) => {
+      this.#prev = prev;
     },
 
     published: (number, seq, ts, duplicate) =>

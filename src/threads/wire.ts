@@ -18,8 +18,8 @@ export interface ToHub {
     user: string,
     from: string,
     text: string,
-    id: string | undefined,
-    dataJson: string | undefined,
+    id?: string,
+    dataJson?: string,
   ): void;
   subscribe(number: number, room: string): void;
   unsubscribe(number: number): void;
@@ -70,14 +70,15 @@ export interface ToThread {
   event(
     subscription: number,
     seq: number,
-    prev: number,
-    ts: number,
-    bytes: number,
     publish: number,
     json: string | undefined,
-    msgpack: Uint8Array | undefined,
-    text: string | undefined,
+    msgpack?: Uint8Array,
+    text?: string,
   ): void;
+  /** What the next events have in common: their time. */
+  time(ts: number): void;
+  /** The next event's `prev`, where that is not the seq before it. */
+  prev(prev: number): void;
   /** A publish that ends without an event here. */
   published(number: number, seq: number, ts: number, duplicate: boolean): void;
   unpublished(
@@ -151,6 +152,8 @@ export const TO_HUB = operations<ToHub>()(
 
 export const TO_THREAD = operations<ToThread>()(
   "event",
+  "time",
+  "prev",
   "published",
   "unpublished",
   "subscribed",
