@@ -24,7 +24,9 @@ export interface ChannelOptions<Out, In> {
   readonly later: (flush: () => void) => void;
   /** Called when the other end has taken something. */
   readonly acknowledged?: () => void;
+  /** What may be under way from here, and from the other end, whose bound must be the same there. */
   readonly maxBytes?: number;
+  readonly peerMaxBytes?: number;
 }
 
 /**
@@ -43,10 +45,12 @@ export class Channel<Out, In> {
   #closed = false;
   readonly #numbers: ReadonlyMap<keyof Out, number>;
   readonly #maxBytes: number;
+  readonly #unsaidBytes: number;
 
   constructor(private readonly options: ChannelOptions<Out, In>) {
     this.#numbers = new Map(options.out.map((name, number) => [name, number]));
     this.#maxBytes = options.maxBytes ?? CHANNEL_BYTES;
+    this.#unsaidBytes = (options.peerMaxBytes ?? CHANNEL_BYTES) * UNSAID_SHARE;
   }
 
   /** Bytes that the other end has not taken, about. */
@@ -92,7 +96,7 @@ export class Channel<Out, In> {
       (handlers[name] as (...parts: Part[]) => void)(...batch.slice(start, at));
     }
     this.#received += batch[1] as number;
-    if (this.#received >= this.#maxBytes * UNSAID_SHARE) this.#schedule();
+    if (this.#received >= this.#unsaidBytes) this.#schedule();
     if (batch[0] !== 0) acknowledged?.();
   }
 

@@ -30,6 +30,8 @@ export class LinkEvents {
   readonly #subscriptions = new Map<number, Subscription>();
   /** Those with something missed. */
   readonly #behind = new Set<Subscription>();
+  /** Flushes that wait until the thread has what it missed, since that settles publishes too. */
+  #flushes: number[] = [];
   #catchingUp = false;
   /** Time of the last event that was sent. */
   #ts = 0;
@@ -108,9 +110,10 @@ export class LinkEvents {
     },
 
     flush: (number) => {
-      void this.hub.broker
-        .flush()
-        .then(() => this.link.channel.send("flushed", number));
+      void this.hub.broker.flush().then(() => {
+        this.#flushes.push(number);
+        if (this.#behind.size === 0) this.#settleFlushes();
+      });
     },
   };
 
@@ -146,7 +149,10 @@ export class LinkEvents {
     try {
       while (!this.#closed && this.link.channel.relieved) {
         const [subscription] = this.#behind;
-        if (!subscription) return;
+        if (!subscription) {
+          this.#settleFlushes();
+          return;
+        }
         await this.#sendMissed(subscription);
       }
     } catch (error) {
@@ -221,6 +227,12 @@ export class LinkEvents {
     this.hub.release(room);
     for (const own of missed?.publishes.values() ?? [])
       this.#unpublished(own, gone());
+  }
+
+  #settleFlushes(): void {
+    for (const number of this.#flushes)
+      this.link.channel.send("flushed", number);
+    this.#flushes = [];
   }
 
   #unpublished(
