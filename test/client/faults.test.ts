@@ -88,6 +88,90 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
   });
 });
 
+test("more sends than the server takes in a burst are paced: none is refused, none overtakes", async () => {
+  await using server = new InProcessServer("--max-messages-per-second", "500");
+  await using proxy = await Proxy.start(server.roomcast.server.port!);
+  await using clients = new Clients();
+  let refused = false;
+  proxy.heard = (chunk) => (refused ||= chunk.includes("rate_limited"));
+  const client = clients.connect(proxy.url, { maxQueuedSends: 1100 });
+  const room = await client.join("general", { echo: false });
+  const texts = numbered("m", 1100);
+  const acks = await Promise.all(texts.map((text) => room.send(text)));
+  expect(acks.map((ack) => ack.seq)).toEqual(texts.map((_, i) => i + 1));
+  expect(refused).toBe(false);
+});
+
+test("what the server refuses for now is sent again, in order, one at a time", async () => {
+  await using server = new InProcessServer(
+    ...UNLIMITED,
+    "--overload-events",
+    "4",
+    "--commit-pace-ms",
+    "20",
+  );
+  await using proxy = await Proxy.start(server.roomcast.server.port!);
+  await using clients = new Clients();
+  let refusals = 0;
+  proxy.heard = (chunk) =>
+    (refusals += chunk.toString().split('"overloaded"').length - 1);
+  const room = await clients.connect(proxy.url, QUICK).join("general");
+  const saw = new Follow(room);
+  // A busy server collects messages before it stores them: then ours pile up.
+  using noise = await Client.connect(server.url);
+  const rooms = numbered("noise", 30);
+  for (const name of rooms) await noise.join(name, { echo: false });
+  const texts: string[] = [];
+  const sends: Promise<unknown>[] = [];
+  while (refusals === 0) {
+    for (let i = 0; i < 600; i++)
+      noise.send({ action: "send_message", room: rooms[i % 30], text: "" });
+    for (let i = 0; i < 40; i++) {
+      const text = String(texts.length);
+      texts.push(text);
+      sends.push(room.send(text));
+    }
+    await noise.request({ action: "ping" });
+  }
+  await Promise.all(sends);
+  expect(saw.texts.toSorted()).toEqual(texts.toSorted());
+  // Those under way behind a refused one may be stored before it; what is sent after it is not.
+  const falls = saw.texts.filter(
+    (text, i) => i > 0 && Number(text) < Number(saw.texts[i - 1]),
+  ).length;
+  expect(falls).toBeLessThanOrEqual(refusals);
+});
+
+test("a membership that the server lost is made anew", async () => {
+  await using server = new InProcessServer();
+  await using proxy = await Proxy.start(server.roomcast.server.port!);
+  await using clients = new Clients();
+  const client = clients.connect(proxy.url, QUICK);
+  const room = await client.join("general");
+  const saw = new Follow(room);
+  await room.send("one");
+  proxy.inject({ action: "leave_room", room: "general" }, "to the server");
+  await Promise.all([room.send("two"), room.send("three")]);
+  expect(saw.texts).toEqual(["one", "two", "three"]);
+});
+
+test("requests under way when a connection ends are made again", async () => {
+  await using server = new InProcessServer();
+  await using proxy = await Proxy.start(server.roomcast.server.port!);
+  await using clients = new Clients();
+  const client = clients.connect(proxy.url, QUICK);
+  const room = await client.join("general");
+  await room.send("one");
+  proxy.holdAnswers();
+  const calls = [room.history(), room.members(), client.ping()];
+  proxy.cut();
+  expect(await Promise.all(calls)).toMatchObject([
+    { messages: [{ text: "one" }], more: false },
+    { count: 1 },
+    expect.any(Number),
+  ]);
+});
+
 test("what was missed comes in pages while live messages wait", async () => {
   await using server = new InProcessServer(
     ...UNLIMITED,
@@ -109,6 +193,8 @@ test("what was missed comes in pages while live messages wait", async () => {
   saw.room.on("message", ({ text }) => {
     if (text.startsWith("missed") && live < 30)
       void writer.send(`live ${live++}`);
+    // In the middle of a page, too, the application may do as it likes.
+    if (text === "missed 5" || text === "missed 77") client.reconnect();
   });
   proxy.refuse(false);
   await saw.untilText("live 29");
@@ -273,6 +359,29 @@ test("a server that drains is left in peace: acks first, back after the time it 
   });
   await clients[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
+});
+
+test("acks under way are waited for when the server says that it leaves", async () => {
+  await using server = new InProcessServer();
+  await using proxy = await Proxy.start(server.roomcast.server.port!);
+  await using clients = new Clients();
+  const client = clients.connect(proxy.url, QUICK);
+  const room = await client.join("general");
+  await client.ping();
+  const away = next(client, "state");
+  proxy.holdAnswers();
+  const sends = ["one", "two", "three"].map((text) => room.send(text));
+  while ((await fullHistory(server.url, "general")).length < 3);
+  proxy.inject({ action: "reconnect", after_ms: 20 }, "to the client");
+  proxy.flow();
+  const acks = await Promise.all(sends);
+  expect(acks.map((ack) => [ack.seq, ack.duplicate])).toEqual([
+    [1, undefined],
+    [2, undefined],
+    [3, undefined],
+  ]);
+  expect(await away).toMatchObject({ reason: "the server leaves" });
+  expect((await room.send("four")).seq).toBe(4);
 });
 
 test("a server that forgot everything: the room starts anew, and says so", async () => {

@@ -12,6 +12,8 @@ export class Proxy implements AsyncDisposable {
   #refusing = false;
   /** Whether what servers send is thrown away. Between frames only: on loopback each small write is one chunk. */
   loseAnswers = false;
+  /** Sees what servers send. */
+  heard: (chunk: Buffer) => void = () => {};
   /** Connections it has taken so far. */
   taken = 0;
   #waiters: (() => void)[] = [];
@@ -60,6 +62,11 @@ export class Proxy implements AsyncDisposable {
       client.pause();
       server.pause();
     }
+  }
+
+  /** What servers send waits here until `flow`; what clients send still arrives. */
+  holdAnswers(): void {
+    for (const { server } of this.#pairs) server.pause();
   }
 
   /** Connections of now flow again, and new ones do. */
@@ -127,6 +134,7 @@ export class Proxy implements AsyncDisposable {
       [server, client],
     ] as const) {
       from.on("data", (chunk) => {
+        if (from === server) this.heard(Buffer.from(chunk));
         if (this.loseAnswers && from === server) return;
         if (!to.write(chunk)) from.pause();
       });
