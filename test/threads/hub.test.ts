@@ -131,23 +131,24 @@ describe("a thread that falls behind", () => {
   test("is told the latest count of rooms whose changes it missed", async () => {
     await using hub = new WiredHub([], 300);
     const [quick, slow] = [hub.connect(), hub.connect()];
-    await slow.broker.subscribe("a");
+    const room = "r".repeat(100);
+    await slow.broker.subscribe(room);
     const place = (await slow.directory.admit("x", {
       kind: "guest",
       name: "Slow",
     })) as Place;
-    await slow.directory.enter("a", place);
+    await slow.directory.enter(room, place);
     slow.toThread.hold();
     for (let i = 0; i < 50; i++) {
       const came = (await quick.directory.admit("y", {
         kind: "guest",
         name: "Quick",
       })) as Place;
-      await quick.directory.enter("a", came);
+      await quick.directory.enter(room, came);
     }
     expect(slow.toThread.waitingBytes).toBeLessThan(1000);
     slow.toThread.release();
-    while (slow.directory.count("a") !== 51) await Bun.sleep(1);
+    while (slow.directory.count(room) !== 51) await Bun.sleep(1);
   });
 });
 
@@ -208,6 +209,45 @@ test("events are encoded for the formats that a thread's members use", async () 
   expect(await formats(4)).toEqual([true, false, true]);
   expect(await formats(7)).toEqual([true, true, true]);
   expect(thread.texts("a")).toHaveLength(8);
+});
+
+test("time and prev of an event are the event's", async () => {
+  await using hub = new WiredHub();
+  const thread = hub.connect();
+  await thread.broker.subscribe("a");
+  const event = {
+    room: "a",
+    user: "u",
+    from: "U",
+    text: "x",
+    id: undefined,
+    data: undefined,
+    dataBytes: 0,
+  };
+  const origin = { events: thread.link.events, number: 0, carried: false };
+  const positions = [
+    [1, 0, 1000],
+    [2, 1, 1000],
+    [9, 2, 2000],
+    [10, 9, 2000],
+  ] as const;
+  for (const [seq, prev, ts] of positions)
+    hub.hub.deliver({ ...event, seq, prev, ts }, origin);
+  await thread.settled();
+  expect(
+    thread.delivered.map(({ event: { seq, prev, ts } }) => [seq, prev, ts]),
+  ).toEqual(positions.map((position) => [...position]));
+});
+
+test("a room that is given up before the hub has answered gets no events", async () => {
+  await using hub = new WiredHub();
+  const [thread, other] = [hub.connect(), hub.connect()];
+  await other.broker.subscribe("a");
+  void thread.broker.subscribe("a");
+  thread.broker.unsubscribe("a");
+  await thread.settled();
+  expect(hub.hub.room("a")!.subscriptions).toHaveLength(1);
+  expect(hub.hub.room("a")!.holds).toBe(1);
 });
 
 describe("a thread that dies", () => {
@@ -303,7 +343,7 @@ test("whatever is held, left and entered again, a thread gets what lies above th
     expected[t]!.push({ room, seqs });
     expect(seqs, context).toEqual(seqs.map((_, i) => stay.head! + 1 + i));
   };
-  for (let step = 0; step < 2000; step++) {
+  for (let step = 0; step < 20_000; step++) {
     const t = random.below(threads.length);
     const thread = threads[t]!;
     const room = random.pick(rooms);
