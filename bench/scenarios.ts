@@ -80,6 +80,60 @@ function ladder(): Record<string, Variant> {
   );
 }
 
+/** The same loads with one and two gateway threads: when do threads pay? */
+function threads(): Record<string, Variant> {
+  const loads: Record<string, Variant> = {
+    "5000": {
+      title: "5,000 in a room, 20 messages/s",
+      groups: room(5000, 20),
+      seconds: 4,
+    },
+    "15000": {
+      title: "15,000 in a room, 7 messages/s",
+      groups: room(15_000, 7),
+      seconds: 5,
+    },
+    "500x2": {
+      title: "500 rooms of 2, 2,000 messages/s in all",
+      groups: [{ name: "small", rooms: 500, members: 2, rate: 4 }],
+      warmup_seconds: 3,
+      seconds: 4,
+      columns: WITH_ACKS,
+    },
+    "500x2-busy": {
+      title: "500 rooms of 2, 20,000 messages/s in all",
+      groups: [{ name: "small", rooms: 500, members: 2, rate: 40 }],
+      warmup_seconds: 4,
+      seconds: 4,
+      columns: WITH_ACKS,
+    },
+    noisy: {
+      title: "100 rooms of 2 beside a room of 5,000",
+      groups: [
+        { name: "small", rooms: 100, members: 2, rate: 5 },
+        { name: "large", rooms: 1, members: 5000, rate: 20 },
+      ],
+      warmup_seconds: 2,
+      seconds: 4,
+      columns: ["p50_us", "p90_us", "p99_us", "cpu_us_per_delivery"],
+    },
+  };
+  return Object.fromEntries(
+    Object.entries(loads).flatMap(([name, load]) =>
+      [1, 2].map((count): [string, Variant] => [
+        `${name}-${count}`,
+        {
+          ...load,
+          title: `${load.title}; ${count === 1 ? "one thread" : `${count} threads`}`,
+          tier: "full",
+          needs: ["threads"],
+          flags: ["--threads", String(count)],
+        },
+      ]),
+    ),
+  );
+}
+
 /** Descriptors that neither side of a connection may pass, less what a server needs for itself. */
 export const MAX_ROOM_RESERVE = 200;
 
@@ -277,6 +331,11 @@ export function scenarios(openFiles: number): Scenario[] {
         ],
       },
     }),
+    scenario(
+      "threads",
+      "the same load with one and two gateway threads",
+      threads(),
+    ),
     scenario("stored", "small rooms over ten million stored events", {
       "": {
         title:

@@ -2,7 +2,7 @@ import type { Format } from "../run/case.ts";
 import type { Template } from "../load/templates.ts";
 
 /** What a case asks for that not every server has. */
-export type Ability = "history" | "resume" | "msgpack";
+export type Ability = "history" | "resume" | "msgpack" | "threads";
 
 /** Where one server process runs. */
 export interface Place {

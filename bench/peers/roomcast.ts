@@ -9,7 +9,7 @@ export const ROOMCAST: Peer = {
   name: "roomcast",
   title: "roomcast",
   does: "validates, sequences, stores in SQLite, publishes, acks; history and resume on",
-  abilities: ["history", "resume", "msgpack"],
+  abilities: ["history", "resume", "msgpack", "threads"],
   path: "/chat",
   missing: () => null,
   version: () => `roomcast ${packageJson.version} on Bun ${Bun.version}`,

@@ -26,6 +26,7 @@ test("has every scenario, each with cases, each case once", () => {
       "idle",
       "crash",
       "stored",
+      "threads",
     ].toSorted(),
   );
   const ids = cases.map(({ id }) => id);
