@@ -11,6 +11,8 @@ export class EventStream<T> {
   #error: Error | undefined;
 
   push(item: T): void {
+    // After the end nothing follows, or there would be a hole before it.
+    if (this.#ended) return;
     if (this.#items.length < MAX_STREAMED) this.#items.push(item);
     else
       this.end(
