@@ -92,7 +92,11 @@ export class Connection {
   ): void {
     this.ask(request, (answer) => {
       if (!refusedForNow(answer)) return done(answer);
+      // Kept among what was asked: the end of the connection ends the wait too.
+      const ref = ++this.#ref;
+      this.#asked.set(ref, done);
       this.later(this.#hooks.backoff(attempt, answer.retryAfterMs), () => {
+        this.#asked.delete(ref);
         if (wanted()) this.request(request, wanted, done, attempt + 1);
         else done(undefined);
       });

@@ -443,3 +443,15 @@ test("why there is no connection is told without the token and the session", asy
   expect(reason).toContain("Failed to connect");
   expect(reason).not.toContain("nobody-must-see");
 });
+
+test("requests that wait after a refusal are asked again on the next connection", async () => {
+  await using scene = new Scene("--max-requests-per-second", "5");
+  const client = scene.connect({ requestTimeoutMs: 3000 });
+  const room = await client.join("general");
+  // The server takes bursts of four seconds' worth: the last ones are refused for now.
+  const pages = Promise.all(Array.from({ length: 25 }, () => room.history()));
+  // Its ack comes after the refusals.
+  await room.send("hi");
+  client.reconnect();
+  expect(await pages).toHaveLength(25);
+});
