@@ -78,7 +78,8 @@ describe.each(["json", "msgpack"])("in %s", (format) => {
 });
 
 test("its types hold for somebody who is strict about them", async () => {
-  const program = join(folder.path, "program.ts");
+  // .mts: a module wherever the folder is, whatever package.json may lie above it.
+  const program = join(folder.path, "program.mts");
   await Bun.write(
     program,
     `import { RoomcastClient, RoomcastError, type Ack, type Room } from "roomcast/client";
