@@ -171,6 +171,7 @@ describe("connections", () => {
     expect(other.messages()[0]).toMatchObject({ action: "welcome", users: 3 });
     one.send(OPCODE.close, new Uint8Array());
     await one.ended;
+    await server.connectionsAre(2);
     using three = await RawSocket.connect(port, here);
     await three.received(1);
     expect(await refusal(port, here)).toMatchObject(FULL);

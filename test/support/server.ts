@@ -64,6 +64,11 @@ export class InProcessServer implements RunningServer {
     return sum;
   }
 
+  /** Waits until so many connections are counted: an end is counted in another thread than the next beginning. */
+  async connectionsAre(count: number): Promise<void> {
+    while (this.roomcast.connections !== count) await Bun.sleep(1);
+  }
+
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;

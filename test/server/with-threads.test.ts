@@ -1,0 +1,43 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { THREADS } from "../support/server.ts";
+
+/** The server's own suites once more, against servers with three gateway threads. */
+
+const ROOT = join(import.meta.dir, "../..");
+const SUITES = [
+  "test/server/protocol.test.ts",
+  "test/server/text.test.ts",
+  "test/server/limits.test.ts",
+  "test/server/lifecycle.test.ts",
+  "test/invariants.test.ts",
+  "test/crash.test.ts",
+];
+
+test.skipIf(THREADS > 1).each(SUITES)(
+  "%s passes with --threads 3",
+  async (suite) => {
+    const child = Bun.spawn([process.execPath, "test", suite], {
+      cwd: ROOT,
+      env: { ...process.env, ROOMCAST_TEST_THREADS: "3" },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    try {
+      const [said, complaint, code] = await Promise.all([
+        child.stdout.text(),
+        child.stderr.text(),
+        child.exited,
+      ]);
+      const failures = `${said}\n${complaint}`
+        .split("\n")
+        .filter((line) => !line.startsWith("(pass)"))
+        .join("\n");
+      expect(code, failures).toBe(0);
+      expect(complaint).toMatch(/^ *[1-9]\d* pass$/m);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  },
+);
