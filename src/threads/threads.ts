@@ -39,9 +39,13 @@ export class Threads {
 
   /**
    * Starts the threads, and returns when all of them listen.
-   * @throws Error the port cannot be had
+   * @throws Error the port cannot be had, or cannot be shared on this system
    */
   constructor(private readonly options: ThreadsOptions) {
+    if (process.platform !== "linux")
+      throw new Error(
+        "--threads: threads cannot share a port on this system; allowed is 1",
+      );
     this.#config = shareOf(options.config);
     const { threads } = options.config;
     try {
