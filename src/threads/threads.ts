@@ -138,7 +138,7 @@ export class Threads {
     let failure = "";
     worker.onerror = (event) => {
       event.preventDefault();
-      failure = `: ${event.message}`;
+      failure = `:\n${event.message}`;
     };
     worker.addEventListener("close", () => {
       link.close();
@@ -146,7 +146,7 @@ export class Threads {
       if (this.#ending) return;
       const lived = performance.now() - started;
       console.error(
-        `roomcast: gateway thread ${index} ended${failure}; its clients reconnect, and it is replaced`,
+        `roomcast: gateway thread ${index} ended and is replaced; its clients reconnect${failure}`,
       );
       this.#replace(index, lived);
     });

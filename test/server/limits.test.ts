@@ -296,6 +296,7 @@ describe("a slow consumer", () => {
     );
     using bob = await Client.connect(server.url, "msgpack", "name=Bob");
     using ann = await Client.connect(server.url, "json", "room=r");
+    await ann.nextAction("room_joined");
     const { epoch } = await bob.join("r");
     using slow = await RawSocket.connect(portOf(server), {
       path: "/chat?room=r",

@@ -942,6 +942,8 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
       bob.send({ action: "typing", room: "r", active: true });
       await told;
       await eve.join("r");
+      // Bob's gateway knows of it.
+      await bob.next((m) => m.action === "members_changed" && m.count === 3);
       bob.send({ action: "typing", room: "r", active: false });
       const seen = event(ann, "r", "said");
       await bob.say("r", "said");

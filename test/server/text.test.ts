@@ -27,6 +27,16 @@ async function answer(client: Client, sent: string): Promise<string> {
   return (await next).line;
 }
 
+/** Connects, and waits until it is in its room: the greeting comes before that. */
+async function connectAndJoin(
+  query: string,
+  to: InProcessServer = server,
+): Promise<Client> {
+  const client = await connect(query, to);
+  await answer(client, "/who");
+  return client;
+}
+
 test("the greeting counts the users online", async () => {
   await using quiet = new InProcessServer();
   using bob = await connect("", quiet);
@@ -41,8 +51,9 @@ test("the greeting counts the users online", async () => {
 test("a line is a message to the room general, and comes back as everybody sees it", async () => {
   await using quiet = new InProcessServer();
   using ann = await Client.connect(quiet.url, "json", "room=general&name=Ann");
+  await ann.nextAction("room_joined");
   using bob = await connect("name=Bob", quiet);
-  using eve = await connect("name=Eve", quiet);
+  using eve = await connectAndJoin("name=Eve", quiet);
   const seen = event(ann, "general", "Hi everyone");
   const heard = line(eve, "[Bob]: Hi everyone");
   bob.send("Hi everyone");
@@ -111,7 +122,7 @@ test.each([
 
 test("/who names the users in the room", async () => {
   const room = freshRoom();
-  using bob = await connect(`room=${room}&name=Bob`);
+  using bob = await connectAndJoin(`room=${room}&name=Bob`);
   using ann = await Client.connect(server.url, "msgpack", "name=Ann");
   await ann.join(room);
   expect(await answer(bob, "/who")).toBe(`2 users in ${room}: Bob, Ann`);
@@ -135,11 +146,13 @@ test.each(["/dance", "/Join a", "/", "/joina", "/who?"])(
   async (command) => {
     const room = freshRoom();
     using ann = await Client.connect(server.url, "json", `room=${room}`);
+    await ann.nextAction("room_joined");
     using bob = await connect(`room=${room}&name=Bob`);
     const refused = await answer(bob, command);
     expect(refused).toStartWith("! ");
     expect(refused).toContain("/help");
     expect(await answer(bob, "said")).toBe("[Bob]: said");
+    await event(ann, room, "said");
     const history = await ann.request({ action: "get_history", room });
     expect(history.messages.map((m: Message) => m.text)).toEqual(["said"]);
   },
@@ -173,7 +186,7 @@ describe("one trailing newline", () => {
 
 test("a message of several lines is one line, and control characters are left out", async () => {
   const room = freshRoom();
-  using bob = await connect(`room=${room}&name=Bob`);
+  using bob = await connectAndJoin(`room=${room}&name=Bob`);
   using ann = await Client.connect(server.url, "json", "name=Ann");
   await ann.join(room);
   const forged =
@@ -188,7 +201,7 @@ test("a message of several lines is one line, and control characters are left ou
 
 test("a name cannot look like somebody else's line", async () => {
   const room = freshRoom();
-  using bob = await connect(`room=${room}`);
+  using bob = await connectAndJoin(`room=${room}`);
   using eve = await Client.connect(
     server.url,
     "json",
