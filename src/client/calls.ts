@@ -3,6 +3,8 @@ import { RoomcastError } from "./errors.ts";
 
 /** Calls of one owner that wait or are under way, at most. */
 const MAX_CALLS = 1000;
+/** Of them under way: a thousand at once would be refused again and again, until the server ends the connection. */
+const MAX_UNDER_WAY = 8;
 
 interface Call {
   readonly request: object;
@@ -14,6 +16,7 @@ interface Call {
 export class Calls {
   readonly #calls = new Set<Call>();
   readonly #timeoutMs: number;
+  #underWay = 0;
   #connection: Connection | undefined;
 
   /** @param timeoutMs from a call to its answer, times without a connection included */
@@ -69,14 +72,18 @@ export class Calls {
   #run(): void {
     for (const call of this.#calls) {
       const connection = this.#connection;
-      if (call.underWay || !connection?.ready) continue;
+      if (!connection?.ready || this.#underWay >= MAX_UNDER_WAY) return;
+      if (call.underWay) continue;
       call.underWay = true;
+      this.#underWay++;
       const wanted = (): boolean => this.#calls.has(call);
       const sentAt = performance.now();
       connection.request(call.request, wanted, (answer) => {
         call.underWay = false;
-        // Without an answer the connection is gone: the next one asks again.
+        this.#underWay--;
         if (answer && wanted()) call.settle(answer, sentAt);
+        // Without an answer the connection is gone: the next one asks again.
+        if (answer) this.#run();
       });
     }
   }
@@ -86,4 +93,4 @@ export const timedOut = (): RoomcastError =>
   new RoomcastError("timeout", "no answer in time");
 
 export const queueFull = (what: string): RoomcastError =>
-  new RoomcastError("queue_full", `too many ${what} wait for answers`);
+  new RoomcastError("queue_full", `too many ${what} wait`);

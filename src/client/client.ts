@@ -109,7 +109,7 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     name = copy(name);
     let room = rooms.get(name);
     if (!room) {
-      room = new Room(name, options, this.#shared);
+      room = new Room(name, copy(options), this.#shared);
       rooms.set(name, room);
       if (this.#connection?.welcome) room.connected(this.#connection);
     }

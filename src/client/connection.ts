@@ -98,7 +98,7 @@ export class Connection {
       this.later(this.#hooks.backoff(attempt, answer.retryAfterMs), () => {
         this.#asked.delete(ref);
         if (wanted()) this.request(request, wanted, done, attempt + 1);
-        else done(undefined);
+        else done(answer);
       });
     });
   }

@@ -14,13 +14,7 @@ export class EventStream<T> {
     // After the end nothing follows, or there would be a hole before it.
     if (this.#ended) return;
     if (this.#items.length < MAX_STREAMED) this.#items.push(item);
-    else
-      this.end(
-        new RoomcastError(
-          "fell_behind",
-          "too many events wait: later ones are not here",
-        ),
-      );
+    else this.end(new RoomcastError("fell_behind", "too many events wait"));
     this.#wake();
   }
 

@@ -17,7 +17,7 @@ import type {
   RoomEvents,
   SendOptions,
 } from "./types.ts";
-import type { Writable } from "./values.ts";
+import { copy, type Writable } from "./values.ts";
 
 type JoinAnswer = JoinReply & { readonly count: number };
 
@@ -100,8 +100,8 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** @throws RoomcastError (as a rejection) `timeout`, `left`, `closed`, `invalid_field` */
-  history(options: HistoryOptions = {}): Promise<HistoryPage> {
-    return this.#call("get_history", options, (page) => page);
+  async history(options: HistoryOptions = {}): Promise<HistoryPage> {
+    return this.#call("get_history", copy(options), (page) => page);
   }
 
   /** @throws RoomcastError (as a rejection) `timeout`, `left`, `closed` */

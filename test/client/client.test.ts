@@ -455,3 +455,38 @@ test("requests that wait after a refusal are asked again on the next connection"
   client.reconnect();
   expect(await pages).toHaveLength(25);
 });
+
+test("an option that no frame can hold rejects its call, and harms no later one", async () => {
+  await using scene = new Scene();
+  const client = scene.connect();
+  await next(client, "welcome");
+  const cyclic: Record<string, unknown> = {};
+  cyclic.history = cyclic;
+  for (const unusable of [{ history: 10n }, cyclic]) {
+    expect(await failure(client.join("x", unusable as any))).toMatchObject({
+      code: "invalid_field",
+    });
+    expect(client.rooms.size).toBe(0);
+  }
+  const room = await client.join("general");
+  expect(await failure(room.history({ limit: 1n } as any))).toMatchObject({
+    code: "invalid_field",
+  });
+  const open = next(client, "state", ({ state }) => state === "open");
+  client.reconnect();
+  await open;
+  await room.send("still here");
+});
+
+test("a thousand requests at once do not end the connection: few are under way, the others wait", async () => {
+  await using scene = new Scene();
+  const client = scene.connect();
+  const room = await client.join("general");
+  const states: string[] = [];
+  client.on("state", ({ state }) => states.push(state));
+  const answers = await Promise.all(
+    Array.from({ length: 1000 }, () => room.members()),
+  );
+  expect(answers.every(({ count }) => count === 1)).toBe(true);
+  expect(states).toEqual([]);
+}, 60_000);
