@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline";
 import { RoomcastClient } from "./client/index.ts";
 import { Conversation, type Screen } from "./terminal/conversation.ts";
-import { styleFor } from "./terminal/line.ts";
+import { harmless, styleFor } from "./terminal/line.ts";
 import {
   HELP,
   parseChatOptions,
@@ -13,8 +13,13 @@ import { runScript } from "./terminal/script.ts";
 
 const { stdin, stdout } = process;
 
+/** What a person who leaves waits for acks, at most. */
+const PATIENCE_MS = 2000;
+/** A person sees that there is no connection, and may wait for one. */
+const A_DAY_MS = 86_400_000;
+
 function fail(message: string): void {
-  console.error(`chat: ${message}`);
+  console.error(`chat: ${harmless(message)}`);
 }
 
 async function main(): Promise<number> {
@@ -34,7 +39,7 @@ async function main(): Promise<number> {
     name,
     format,
     ...(stdin.isTTY
-      ? {}
+      ? { requestTimeoutMs: A_DAY_MS }
       : { sendTimeoutMs: timeout * 1000, requestTimeoutMs: timeout * 1000 }),
   });
   const code = stdin.isTTY
@@ -60,9 +65,15 @@ function converse(
     const over = (reason?: string): void => {
       if (isOver) return;
       isOver = true;
-      input.close();
-      if (reason) fail(reason);
-      resolve(reason ? 1 : 0);
+      if (terminal) terminal.close();
+      else input.close();
+      const patience = Promise.withResolvers<void>();
+      const timer = setTimeout(patience.resolve, PATIENCE_MS);
+      void Promise.race([conversation.settled(), patience.promise]).then(() => {
+        clearTimeout(timer);
+        if (reason) fail(reason);
+        resolve(reason ? 1 : 0);
+      });
     };
     const conversation = new Conversation(
       client,
@@ -74,7 +85,7 @@ function converse(
     input.on("line", (line) => {
       terminal?.entered(line);
       conversation.line(line);
-      input.prompt();
+      if (!isOver) input.prompt();
     });
     // Ctrl-C and Ctrl-D.
     input.on("SIGINT", () => over());

@@ -29,7 +29,7 @@ export class Conversation {
     private readonly over: (reason?: string) => void,
   ) {
     client.on("state", ({ state, reason, retryInMs }) => {
-      const why = reason ? ` (${harmless(reason)})` : "";
+      const why = reason ? ` (${reason})` : "";
       if (state === "closed") this.over(reason ?? "closed");
       else if (state === "open") {
         if (this.#wasOpen) this.#note("connected again");
@@ -46,6 +46,11 @@ export class Conversation {
     });
     client.on("error", (error) => this.#fail(error.message));
     this.#join(options.room);
+  }
+
+  /** Resolves when what was typed is stored or refused. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay);
   }
 
   /** What the person typed. */
@@ -75,7 +80,7 @@ export class Conversation {
         this.over();
         return;
       default:
-        this.#fail(`there is no command ${harmless(command!)}: ${COMMANDS}`);
+        this.#fail(`there is no command ${command!}: ${COMMANDS}`);
     }
   }
 
@@ -86,9 +91,7 @@ export class Conversation {
     const sent = room.send(text).then(
       () => {},
       (error: Error) =>
-        this.#fail(
-          `not sent (${harmless(error.message)}): ${harmless(text.slice(0, 60))}`,
-        ),
+        this.#fail(`not sent (${error.message}): ${text.slice(0, 60)}`),
     );
     this.#underWay.add(sent);
     void sent.then(() => this.#underWay.delete(sent));
@@ -105,9 +108,7 @@ export class Conversation {
     try {
       room = await this.client.join(name, { history: this.options.history });
     } catch (error) {
-      return this.#fail(
-        `cannot join ${harmless(name)}: ${harmless((error as Error).message)}`,
-      );
+      return this.#fail(`cannot join ${name}: ${(error as Error).message}`);
     }
     this.#room = room;
     // Leaving gives up what is on its way there: that first.
@@ -116,7 +117,7 @@ export class Conversation {
         before.leave().catch(() => {}),
       );
     const here = room.count === 1 ? "nobody else" : `${room.count} people`;
-    this.#note(`${harmless(name)}: ${here} here; /help lists the commands`);
+    this.#note(`${name}: ${here} here; /help lists the commands`);
     room.on("message", (message) => {
       if (this.#room !== room) return;
       this.screen.print(messageLine(message, this.style, Date.now()));
@@ -127,7 +128,7 @@ export class Conversation {
       const names = (users: typeof joined): string =>
         (users ?? [])
           .filter(({ id }) => id !== me)
-          .map((user) => harmless(user.name))
+          .map((user) => user.name)
           .join(", ");
       if (names(joined)) this.#note(`${names(joined)} came`);
       if (names(left)) this.#note(`${names(left)} left`);
@@ -140,7 +141,7 @@ export class Conversation {
     room.on("left", (error) => {
       if (error && this.#room === room) {
         this.#room = undefined;
-        this.#fail(`out of ${harmless(name)}: ${harmless(error.message)}`);
+        this.#fail(`out of ${name}: ${error.message}`);
       }
     });
   }
@@ -150,19 +151,19 @@ export class Conversation {
     if (!room) return this.#fail("not in a room yet");
     try {
       const { count, members } = await room.members();
-      const names = members.map(({ name }) => harmless(name)).join(", ");
+      const names = members.map(({ name }) => name).join(", ");
       const more = count > members.length ? ", …" : "";
       this.#note(`${count} here: ${names}${more}`);
     } catch (error) {
-      this.#fail(harmless((error as Error).message));
+      this.#fail((error as Error).message);
     }
   }
 
   #note(text: string): void {
-    this.screen.print(this.style.dim(`- ${text}`));
+    this.screen.print(this.style.dim(`- ${harmless(text)}`));
   }
 
   #fail(text: string): void {
-    this.screen.print(this.style.failure(`! ${text}`));
+    this.screen.print(this.style.failure(`! ${harmless(text)}`));
   }
 }

@@ -25,7 +25,8 @@ export const HELP = `bun run chat [options]: talk in a room from a terminal, or 
 
 On a terminal: type a line and press Enter. /join ROOM, /who, /help, /quit; //x sends /x.
 
-With piped input, each line is sent as it is, in order, and nothing is printed; it ends after the last line is stored:
+With piped input, each line that is not blank is sent as it is, in order, and nothing is printed; it ends after the last
+one is stored:
   echo "deployed" | bun run chat --room ops --name ci
 The exit code is 0 when everything was stored, 1 when something was not, 2 for wrong options.
 `;

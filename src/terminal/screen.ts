@@ -4,12 +4,24 @@ import type { Screen } from "./conversation.ts";
 
 /** A terminal on which lines come while a person types: what is typed stays below them. */
 export class TerminalScreen implements Screen {
+  #closed = false;
+
   constructor(
     private readonly input: Interface,
     private readonly output: WriteStream,
   ) {}
 
+  /** What is still on its way is told also after the last line was typed. */
+  close(): void {
+    this.#closed = true;
+    this.input.close();
+  }
+
   print(line: string): void {
+    if (this.#closed) {
+      this.output.write(`${line}\n`);
+      return;
+    }
     this.#rubOut();
     this.output.write(`${line}\n`);
     this.input.prompt(true);

@@ -1,10 +1,9 @@
 import type { RoomcastClient, Room } from "../client/index.ts";
-import { harmless } from "./line.ts";
 import { firstConnection } from "./connecting.ts";
 import { LineSplitter, type ReadLine } from "./line-splitter.ts";
 import type { ChatOptions } from "./options.ts";
 
-/** Lines on their way at a time: the rest waits in the pipe. */
+/** Lines on their way at a time, at most: the rest waits in the pipe. */
 const MAX_UNDER_WAY = 200;
 
 /**
@@ -25,6 +24,12 @@ export async function runScript(
     fail(`nothing was sent: ${(error as Error).message}`);
     return false;
   }
+  // No more than the server takes in half the time that each may wait for its ack.
+  const rate = client.limits?.max_messages_per_second || MAX_UNDER_WAY;
+  const most = Math.max(
+    1,
+    Math.min(MAX_UNDER_WAY, Math.floor((rate * options.timeout) / 2)),
+  );
   let stored = true;
   let number = 0;
   const underWay = new Set<Promise<void>>();
@@ -46,14 +51,11 @@ export async function runScript(
       },
       (error: Error) => {
         underWay.delete(sent);
-        refused(
-          place,
-          `${harmless(error.message)}: ${harmless(text.slice(0, 40))}`,
-        );
+        refused(place, `${error.message}: ${text.slice(0, 40)}`);
       },
     );
     underWay.add(sent);
-    if (underWay.size >= MAX_UNDER_WAY) await Promise.race(underWay);
+    if (underWay.size >= most) await Promise.race(underWay);
   }
   await Promise.all(underWay);
   return stored;

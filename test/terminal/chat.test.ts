@@ -93,6 +93,17 @@ describe("with piped input", () => {
     expect(await textsIn(room)).toEqual(["ci: after"]);
   });
 
+  test("a server that takes few messages a second gets no more lines than it takes in time", async () => {
+    await using slow = new InProcessServer("--max-messages-per-second", "4");
+    const lines = Array.from({ length: 40 }, (_, i) => `${i}`).join("\n");
+    const flags = ["--url", slow.http, "--timeout", "4"];
+    expect(await script(lines, ...flags)).toEqual({
+      code: 0,
+      out: "",
+      err: "",
+    });
+  }, 60_000);
+
   test("without a server it gives up in the time it was given, and says why", async () => {
     const { code, err } = await script(
       "hi\n",
@@ -145,6 +156,11 @@ class Terminal implements Disposable {
 
   get exited(): Promise<number> {
     return this.#child.exited;
+  }
+
+  /** What it printed and nobody has looked at. */
+  get rest(): string {
+    return this.#printed;
   }
 
   type(keys: string): void {
@@ -227,6 +243,31 @@ describe("on a terminal", () => {
     );
     await ann.sees("connected again");
     await ann.sees("[Ann]: meanwhile");
+  });
+
+  test("/quit right after a line waits until it is stored", async () => {
+    const room = freshRoom();
+    using ann = new Terminal(server.http, "--room", room, "--name", "Ann");
+    await ann.sees("nobody else here");
+    ann.type("one\rtwo\r/quit\r");
+    expect(await ann.exited).toBe(0);
+    expect(ann.rest).not.toContain("rror");
+    expect(await textsIn(room)).toEqual(["Ann: one", "Ann: two"]);
+  });
+
+  test("a server that comes later is joined when it is there", async () => {
+    using folder = new TempFolder();
+    const first = await ServerProcess.start(folder.path);
+    const { port } = first;
+    await first.signal("SIGKILL");
+    using ann = new Terminal(`http://127.0.0.1:${port}`, "--name", "Ann");
+    await ann.sees("trying again");
+    await using _later = await ServerProcess.start(
+      folder.path,
+      "--port",
+      String(port),
+    );
+    await ann.sees("nobody else here");
   });
 
   test("an escape sequence from another does not reach the terminal", async () => {
