@@ -14,6 +14,10 @@ addEventListener("pagehide", () => chat.setVisible(false));
 addEventListener("pageshow", () =>
   chat.setVisible(document.visibilityState === "visible"),
 );
+// The browser asks whether to leave: what waits is kept in the page only.
+addEventListener("beforeunload", (event) => {
+  if (chat.waiting) event.preventDefault();
+});
 addEventListener("hashchange", () => {
   const room = roomOfAddress();
   if (room !== undefined && chat.user) chat.openRoom(room);

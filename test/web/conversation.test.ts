@@ -227,6 +227,64 @@ describeInBrowser("a conversation at the page", () => {
     expect(userOf()).not.toBe(first);
   });
 
+  test("two tabs of one person: a new name in one is not undone by the other, and each shows its own format", async () => {
+    await using server = new InProcessServer();
+    await using ann = await Visitor.open(server.http, { name: "Ann" });
+    const other = await ann.page.context().newPage();
+    await other.goto(server.http);
+    await other.getByText("Connected").waitFor();
+    await ann.page.getByRole("button", { name: "Change your name" }).click();
+    await ann.page.getByRole("textbox", { name: "Your name" }).fill("Zoe");
+    await ann.page.keyboard.press("Enter");
+    await ann.page.getByRole("complementary").getByText("Zoe").waitFor();
+    const session = () =>
+      ann.page.evaluate(() => JSON.parse(localStorage.roomcast).session);
+    await ann.page.waitForFunction(
+      () => JSON.parse(localStorage.roomcast).session,
+    );
+    const zoes = await session();
+    // The other tab is still Ann, and comes back as Ann.
+    await other.getByRole("radio", { name: "MessagePack" }).check();
+    await other.getByRole("textbox", { name: /Message to/ }).fill("from Ann");
+    await other.keyboard.press("Enter");
+    await ann.sees("from Ann");
+    expect(await session()).toBe(zoes);
+    // Any change of a setting reads what the other tab has stored.
+    await ann.page.getByRole("radio", { name: "Dark" }).check();
+    const chosen = (page: typeof other) =>
+      page.getByRole("radio", { name: "MessagePack" }).isChecked();
+    expect(await chosen(ann.page)).toBe(false);
+    expect(await chosen(other)).toBe(true);
+    await ann.page.reload();
+    await ann.connected();
+    await ann.page.getByRole("complementary").getByText("Zoe").waitFor();
+  });
+
+  test("who leaves with messages that wait is asked, and who leaves a room is told", async () => {
+    await using server = new InProcessServer();
+    await using proxy = await CuttableProxy.start(
+      () => server.roomcast.server.port,
+    );
+    await using ann = await Visitor.open(proxy.http, {
+      name: "Ann",
+      outages: true,
+    });
+    await ann.say("stored");
+    await ann.sees("stored");
+    const mayLeave = () =>
+      ann.page.evaluate(() =>
+        dispatchEvent(new Event("beforeunload", { cancelable: true })),
+      );
+    expect(await mayLeave()).toBe(true);
+    proxy.cut();
+    await ann.say("waits");
+    await ann.page.getByText("Sending…").waitFor();
+    expect(await mayLeave()).toBe(false);
+    await ann.page.getByRole("button", { name: /^Leave/ }).click();
+    await ann.page.getByText("before a message could be sent").waitFor();
+    expect(await mayLeave()).toBe(true);
+  });
+
   test("a name that only the server refuses is asked for again, and told why", async () => {
     await using server = new InProcessServer("--max-name-bytes", "16");
     await using ann = await Visitor.open(server.http, { outages: true });

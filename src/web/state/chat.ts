@@ -46,6 +46,8 @@ export class Chat {
   #readTimer: ReturnType<typeof setTimeout> | undefined;
   #noticeId = 0;
   #lastPing = 0;
+  /** What this connection asked to be called. Another tab may have written another name into the settings. */
+  #name = "";
   /** Whether the server has let us in under this name. */
   #nameTaken = false;
 
@@ -71,6 +73,16 @@ export class Chat {
       (sum, { unread }) => sum + unread,
       0,
     );
+  }
+
+  /** How messages travel on this connection: another tab may have chosen otherwise for later ones. */
+  get format(): Format {
+    return this.#client?.format ?? this.settings.current.format;
+  }
+
+  /** Whether something that was written here is not stored yet, and would be lost with the page. */
+  get waiting(): boolean {
+    return [...this.rooms.values()].some((room) => room.unsent > 0);
   }
 
   /** Connects, and joins what was joined the last time. @param room to open first */
@@ -107,13 +119,15 @@ export class Chat {
 
   /** @param name empty: the server gives one */
   setName(name: string): void {
-    const { name: before, session } = this.settings.current;
+    const { name: stored, session } = this.settings.current;
+    const before = this.#client ? this.#name : stored;
     this.nameProblem = undefined;
     if (name === before && (session !== undefined || this.#client)) {
       this.#changed();
       return;
     }
     this.#nameTaken = false;
+    this.#name = name;
     // The session belongs to the old name.
     this.settings.update((s) => ({ ...s, name, session: undefined }));
     if (name === "" && this.#client) this.restart();
@@ -146,6 +160,10 @@ export class Chat {
   leaveRoom(name: string): void {
     const room = this.rooms.get(name);
     if (!room) return;
+    if (room.unsent > 0)
+      this.notify(
+        `You left ${name} before ${room.unsent === 1 ? "a message" : `${room.unsent} messages`} could be sent.`,
+      );
     this.rooms.delete(name);
     this.settings.forgetRoom(name);
     // Without an answer the room is gone all the same: nothing of it is shown any more.
@@ -284,6 +302,7 @@ export class Chat {
       session,
     });
     this.#client = client;
+    this.#name = name ?? "";
     this.connection = { ...INITIAL, wasOpen: this.connection.wasOpen };
     this.#offs = [
       client.on("state", (change) => {
@@ -296,7 +315,12 @@ export class Chat {
         this.limits = limits;
         this.nameProblem = undefined;
         this.#nameTaken = true;
-        this.settings.update((s) => ({ ...s, session: given ?? s.session }));
+        // Beside another tab's new name it would make one person of two.
+        this.settings.update((s) =>
+          (s.name ?? "") === this.#name
+            ? { ...s, session: given ?? s.session }
+            : s,
+        );
         // The first answers come while the page is still busy: they would tell more of it than of the way.
         this.#lastPing = Date.now() - PING_MS + FIRST_PING_MS;
         this.#changed();
@@ -372,9 +396,11 @@ export class Chat {
       state.count = count;
       state.forget();
       void this.loadLatest(state);
-      this.notify(
-        `The server has another history of ${state.name} now: it was loaded again.`,
-      );
+      // Once, for the room that is looked at: it happens to all of them together.
+      if (state.name === this.active)
+        this.notify(
+          `The server has another history of ${state.name} now: it was loaded again.`,
+        );
     });
     room.on("message", (message) => {
       if (!current()) return;

@@ -133,6 +133,11 @@ export class RoomState {
     this.outgoing = this.outgoing.filter(({ state }) => state !== "sent");
   }
 
+  /** Messages that are neither stored nor known to the log. */
+  get unsent(): number {
+    return this.outgoing.filter(({ state }) => state !== "sent").length;
+  }
+
   /** @returns undefined where too many wait already */
   addOutgoing(id: string, text: string, now: number): Outgoing | undefined {
     if (this.outgoing.length >= MAX_OUTGOING) return undefined;

@@ -71,7 +71,7 @@ export function Profile({ chat }: { chat: Chat }) {
           legend="Format on the wire"
           name="format"
           options={FORMATS}
-          value={settings.current.format}
+          value={chat.format}
           choose={(format) => chat.setFormat(format)}
         />
         <Choice
