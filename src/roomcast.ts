@@ -1,23 +1,16 @@
-import type { Broker, Deliver } from "./broker/broker.ts";
-import {
-  EmbeddedBroker,
-  type EmbeddedOptions,
-} from "./broker/embedded/embedded.ts";
-import { MemoryStore } from "./broker/embedded/memory-store.ts";
-import { SqliteStore } from "./broker/embedded/sqlite-store.ts";
+import type { Backend, BackendListener } from "./backend/backend.ts";
+import { openEmbedded } from "./backend/embedded.ts";
+import { openNats } from "./backend/nats.ts";
 import type { Config } from "./config/options.ts";
-import { DataFolder } from "./data/folder.ts";
-import { AdmissionCount } from "./gateway/admission.ts";
 import type { DirectoryListener } from "./gateway/directory.ts";
 import { drainPeers, type DrainOptions } from "./gateway/drain.ts";
 import type { Origin } from "./gateway/entry.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { startHousekeeping } from "./gateway/housekeeping.ts";
-import { LocalDirectory } from "./gateway/local-directory.ts";
 import { serve } from "./gateway/serve.ts";
 import { Sessions } from "./gateway/sessions.ts";
-import { GuestCounter, Users } from "./gateway/users.ts";
 import { Hub } from "./threads/hub.ts";
+import type { HubOrigin } from "./threads/link-events.ts";
 import type { GatewayFigures } from "./threads/link.ts";
 import { Threads } from "./threads/threads.ts";
 import { pageIf } from "./web/page.ts";
@@ -26,6 +19,8 @@ import { pageIf } from "./web/page.ts";
 export interface Roomcast {
   /** Where it listens. */
   readonly server: { readonly hostname: string; readonly port: number };
+  /** Where history is kept. */
+  readonly historyIn: string;
   /** Its gateway threads; undefined where it has only one thread. */
   readonly threads: Threads | undefined;
   /** Its gateway; undefined where gateways are in other threads. */
@@ -38,86 +33,82 @@ export interface Roomcast {
   drain(): Promise<void>;
 }
 
-const DAY_MS = 86_400_000;
-/** From how many events a millisecond on commits are paced: a synced commit is ten times as dear. */
-const BUSY_EVENTS_PER_MS = { normal: 3, full: 0.5 };
-
 /**
- * Puts the parts together and starts listening.
+ * Starts a server with everything inside.
  * @throws DataFolderError the data folder cannot be used
  * @throws Error it cannot listen
  */
 export function startRoomcast(config: Config): Roomcast {
-  const folder =
-    config.history === "sqlite" ? DataFolder.open(config.data) : undefined;
-  const guests = new GuestCounter(folder?.readGuestCounter() ?? 0, (next) =>
-    folder?.writeGuestCounter(next),
-  );
-  const parts: Parts = {
-    config,
-    folder,
-    sessionKey:
-      config.sessionKey ||
-      folder?.sessionKey() ||
-      crypto.getRandomValues(new Uint8Array(32)),
-    openDirectory: (presenceChanged) =>
-      new LocalDirectory(
-        new AdmissionCount(
-          config.maxConnections,
-          config.maxConnectionsPerAddress,
-        ),
-        new Users(guests),
-        { presenceChanged },
-      ),
-    closeFiles() {
-      guests.close();
-      folder?.close();
-    },
-  };
-  return config.threads === 1 ? oneThread(parts) : manyThreads(parts);
+  if (config.threads === 1) {
+    const listener = new GatewayListener();
+    return oneThread(config, openEmbedded(config, listener), listener);
+  }
+  const hub = new Hub(config);
+  return manyThreads(config, openEmbedded(config, hub), hub);
 }
 
-/** What a server has however many threads it has. */
-interface Parts {
-  readonly config: Config;
-  /** None where history is in memory. */
-  readonly folder: DataFolder | undefined;
-  readonly sessionKey: Uint8Array | string;
-  openDirectory(
-    presenceChanged: DirectoryListener["presenceChanged"],
-  ): LocalDirectory;
-  closeFiles(): void;
+/**
+ * Starts a server whose history is in NATS, one of perhaps many.
+ * @param onEnd told once, when it must end: its store is not the one of the start any more
+ * @throws NatsError NATS cannot be used
+ * @throws Error it cannot listen
+ */
+export async function startOnNats(
+  config: Config,
+  onEnd: (reason: string) => void,
+): Promise<Roomcast> {
+  if (config.threads === 1) {
+    const listener = new GatewayListener();
+    const backend = await openNats(config, listener, onEnd);
+    return oneThread(config, backend, listener);
+  }
+  const hub = new Hub(config);
+  return manyThreads(config, await openNats(config, hub, onEnd), hub);
 }
 
-/** Broker and gateway in one thread: no event crosses anything. */
-function oneThread(parts: Parts): Roomcast {
-  const { config, sessionKey } = parts;
-  const broker = openBroker<Origin>(parts, (event, origin) =>
-    gateway.deliver(event, origin),
-  );
-  const directory = parts.openDirectory((room, told) =>
-    gateway.presenceChanged(room, told),
-  );
+/** What the backend calls of a gateway that is made after it. */
+class GatewayListener implements BackendListener<Origin> {
+  gateway!: Gateway;
+
+  readonly deliver: BackendListener<Origin>["deliver"] = (event, origin) =>
+    this.gateway.deliver(event, origin);
+
+  readonly presenceChanged: DirectoryListener["presenceChanged"] = (
+    room,
+    told,
+  ) => this.gateway.presenceChanged(room, told);
+
+  readonly note: DirectoryListener["note"] = (note) =>
+    this.gateway.noteFromElsewhere(note);
+}
+
+/** Backend and gateway in one thread: no event crosses anything. */
+function oneThread(
+  config: Config,
+  backend: Backend<Origin>,
+  listener: GatewayListener,
+): Roomcast {
   const gateway: Gateway = new Gateway(
     config,
-    broker,
-    directory,
+    backend.broker,
+    backend.directory,
     (topic, frame, compress) => server.publish(topic, frame, compress),
   );
+  listener.gateway = gateway;
   let draining = false;
   const server = serve({
     config,
     gateway,
-    sessions: new Sessions(sessionKey, config.sessionDays),
+    sessions: new Sessions(backend.sessionKey, config.sessionDays),
     draining: () => draining,
     otherwise: pageIf(config.page),
-    // Not to be mixed up with connections of an earlier run, whose numbers started at 1 too.
-    run: Date.now().toString(36),
+    run: newRun(),
   });
   const housekeeping = startHousekeeping(gateway);
 
   return {
     server: { hostname: server.hostname!, port: server.port! },
+    historyIn: backend.historyIn,
     threads: undefined,
     gateway,
     get connections() {
@@ -134,79 +125,48 @@ function oneThread(parts: Parts): Roomcast {
         drainOptions(config, gateway.connections.size),
       );
       clearInterval(housekeeping);
-      await broker.flush();
+      await backend.broker.flush();
       await server.stop(true);
-      await broker.close();
-      parts.closeFiles();
+      await backend.close();
     },
   };
 }
 
-/** The broker in this thread, gateways in others. */
-function manyThreads(parts: Parts): Roomcast {
-  const { config, sessionKey } = parts;
-  const hub = new Hub(config);
-  const broker = openBroker(parts, hub.deliver);
-  hub.broker = broker;
-  const directory = parts.openDirectory(hub.presenceChanged);
-  hub.directory = directory;
-  const threads = new Threads({ config, hub, sessionKey });
+/** The backend in this thread, gateways in others. */
+function manyThreads(
+  config: Config,
+  backend: Backend<HubOrigin>,
+  hub: Hub,
+): Roomcast {
+  hub.backend = backend;
+  const threads = new Threads({ config, hub, sessionKey: backend.sessionKey });
 
   return {
     server: { hostname: config.host, port: threads.port },
+    historyIn: backend.historyIn,
     threads,
     gateway: undefined,
     get connections() {
-      return directory.totals().connections;
+      return hub.connections;
     },
     inspect: () => threads.inspect(),
     async drain() {
-      await threads.drain(drainOptions(config, directory.totals().connections));
-      await broker.flush();
+      await threads.drain(drainOptions(config, hub.connections));
+      await backend.broker.flush();
       await threads.stop();
-      await broker.close();
-      parts.closeFiles();
+      await backend.close();
     },
   };
 }
 
-/** The broker that keeps everything in this process. */
-function openBroker<From>(
-  { config, folder }: Parts,
-  deliver: Deliver<From>,
-): Broker<From> {
-  const options: EmbeddedOptions = {
-    ...config,
-    busyEventsPerMs: BUSY_EVENTS_PER_MS[config.durability],
-  };
-  const retention = {
-    dedupeWindowMs: Math.min(
-      config.dedupeWindowMs,
-      config.retentionDays * DAY_MS,
-    ),
-    dedupeMaxKeys: config.dedupeMaxKeys,
-    retentionMs: config.retentionDays * DAY_MS,
-    retentionEventsPerRoom: config.retentionEventsPerRoom,
-  };
-  if (!folder)
-    return new EmbeddedBroker(
-      new MemoryStore({ ...retention, maxBytes: config.memoryHistoryBytes }),
-      deliver,
-      options,
-    );
-  const store = new SqliteStore({
-    ...retention,
-    moveIntervalMs: config.moveIntervalMs,
-    logFile: folder.file("log"),
-    historyFile: folder.file("history"),
-    durability: config.durability,
-    onFailure: (message) =>
-      console.error(`roomcast: the store fails: ${message}`),
-  });
-  const broker = new EmbeddedBroker(store, deliver, options);
-  store.gate = broker;
-  return broker;
-}
+/**
+ * Not to be mixed up with connections of an earlier run, whose numbers started at 1 too, or of another server that started
+ * in the same moment.
+ */
+const newRun = (): string =>
+  `${Date.now().toString(36)}${Math.floor(Math.random() * 46_656)
+    .toString(36)
+    .padStart(3, "0")}`;
 
 function drainOptions(config: Config, connections: number): DrainOptions {
   return {

@@ -1,7 +1,7 @@
 import packageJson from "../package.json" with { type: "json" };
 import { helpText, loadConfig, parseCommandLine } from "./config/load.ts";
 import type { Config } from "./config/options.ts";
-import { startRoomcast, type Roomcast } from "./roomcast.ts";
+import { startOnNats, startRoomcast, type Roomcast } from "./roomcast.ts";
 
 /** `bun run src/server.ts`: options, server, signals. */
 
@@ -23,26 +23,28 @@ function readConfig(): Config {
   return loadConfig(commandLine, process.env);
 }
 
-function start(): { config: Config; roomcast: Roomcast } {
+async function start(): Promise<{ config: Config; roomcast: Roomcast }> {
   try {
     const config = readConfig();
-    return { config, roomcast: startRoomcast(config) };
+    const roomcast = config.nats
+      ? await startOnNats(config, (reason) =>
+          // Clients come back to a server that knows the store as it is now.
+          fail(`${reason}: this server must be started anew`),
+        )
+      : startRoomcast(config);
+    return { config, roomcast };
   } catch (error) {
     // Also a port in use, a folder of somebody else, a file of a newer version: all tell themselves in one line.
     return fail((error as Error).message);
   }
 }
 
-const { config, roomcast } = start();
+const { config, roomcast } = await start();
 const { hostname, port } = roomcast.server;
 const shown =
   hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
-const kept =
-  config.history === "sqlite"
-    ? `history in ${config.data}`
-    : "history in memory";
 console.log(
-  `roomcast listens on http://${shown}:${port} (sockets at /chat), ${kept}`,
+  `roomcast listens on http://${shown}:${port} (sockets at /chat), history in ${roomcast.historyIn}`,
 );
 
 let signals = 0;

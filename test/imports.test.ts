@@ -11,7 +11,7 @@ const STAGES: readonly (readonly string[])[] = [
   ["config", "data", "client"],
   ["broker"],
   ["gateway"],
-  ["terminal", "web"],
+  ["backend", "terminal", "web"],
   ["threads"],
   ["."],
 ];

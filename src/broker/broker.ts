@@ -17,6 +17,9 @@ export interface Broker<Origin> {
   /** Names one life of the whole store; positions of another epoch mean nothing. */
   readonly epoch: string;
 
+  /** Whether it stores messages, as far as is known. */
+  readonly ready: boolean;
+
   /**
    * Sequences and stores an event. A callback and no promise: it is called once per message.
    * @param origin comes back with the event in `deliver`, in this process only
@@ -27,6 +30,12 @@ export interface Broker<Origin> {
   /** Starts delivery of a room's events. @returns the seq of its last event; 0 in a room never used */
   subscribe(room: string): Promise<number>;
   unsubscribe(room: string): void;
+
+  /**
+   * Whether the log of a subscribed room goes as far as `seq`, asked of whoever knows best; then it is delivered as far, if
+   * it was not yet. Whoever comes from another gateway may be ahead of this one.
+   */
+  reaches(room: string, seq: number): Promise<boolean>;
 
   /** Stored events of a room, ascending. */
   read(room: string, range: Range): Promise<Page>;

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { OptionSpec, OptionValue } from "./kinds.ts";
 import {
   OPTIONS,
   OPTION_KEYS,
@@ -7,8 +8,6 @@ import {
   variableOf,
   type Config,
   type OptionKey,
-  type OptionSpec,
-  type OptionValue,
 } from "./options.ts";
 
 /** A wrong option: one line that names the option, the value and what is allowed. */
@@ -114,6 +113,7 @@ export function loadConfig(
     given.add(key);
   }
   relate(config as Record<OptionKey, OptionValue>, given);
+  checkNats(config as Config);
   return config as Config;
 }
 
@@ -191,6 +191,26 @@ function relate(
     config[key] = bound;
   }
 }
+
+/** Publishes that are sent again within one `--nats-timeout-ms` must still be known. */
+const NATS_TIMEOUTS_IN_WINDOW = 3;
+
+/** @throws ConfigError */
+function checkNats(config: Config): void {
+  if (config.nats === "") return;
+  const least = NATS_TIMEOUTS_IN_WINDOW * config.natsTimeoutMs;
+  const why = `with --nats at least ${NATS_TIMEOUTS_IN_WINDOW} times --nats-timeout-ms (${least} ms)`;
+  if (config.dedupeWindowMs < least)
+    throw new ConfigError(
+      `--dedupe-window-ms: "${config.dedupeWindowMs}" is not allowed; allowed is ${why}`,
+    );
+  if (config.retentionDays * DAY_MS < least)
+    throw new ConfigError(
+      `--retention-days: "${config.retentionDays}" is not allowed; allowed is ${why}`,
+    );
+}
+
+const DAY_MS = 86_400_000;
 
 /** The text of `--help`, from the same table. */
 export function helpText(): string {

@@ -1,94 +1,18 @@
+import {
+  choice,
+  limit,
+  matching,
+  number,
+  text,
+  type OptionSpec,
+} from "./kinds.ts";
+
 /**
  * Every option and every limit, in one table: key, unit, default, what is allowed, what it is for.
  *
  * A key `pingIntervalMs` is the flag `--ping-interval-ms`, the variable `ROOMCAST_PING_INTERVAL_MS` and the TOML key
  * `ping_interval_ms`. For a limit 0 means none: the loaded configuration then holds `Infinity`.
  */
-
-export type OptionValue = string | number;
-
-/** One row of the table. `parse` turns a flag's or variable's text into the value, or says what is allowed. */
-export interface OptionSpec<T extends OptionValue = OptionValue> {
-  readonly fallback: T;
-  readonly unit: string;
-  readonly doc: string;
-  /** What a value may be, as the error message and `--help` say it. */
-  readonly allowed: string;
-  /** @returns the value, or undefined where the text is not allowed */
-  readonly parse: (text: string) => T | undefined;
-  /** The environment variable, where it is not the one that follows from the key. */
-  readonly variable?: string;
-}
-
-function text(
-  fallback: string,
-  unit: string,
-  doc: string,
-  extra: { variable?: string } = {},
-): OptionSpec<string> {
-  return {
-    fallback,
-    unit,
-    doc,
-    allowed: "any text",
-    parse: (t) => t,
-    ...extra,
-  };
-}
-
-function choice<const C extends readonly string[]>(
-  choices: C,
-  fallback: C[number],
-  doc: string,
-): OptionSpec<C[number]> {
-  return {
-    fallback,
-    unit: "",
-    doc,
-    allowed: choices.join(" or "),
-    parse: (t) => choices.find((c) => c === t),
-  };
-}
-
-function number(
-  fallback: number,
-  unit: string,
-  min: number,
-  max: number,
-  doc: string,
-  extra: { variable?: string; whole?: boolean; limit?: boolean } = {},
-): OptionSpec<number> {
-  const whole = extra.whole ?? true;
-  const kind = whole ? "a whole number" : "a number";
-  return {
-    fallback,
-    unit,
-    doc,
-    allowed: `${kind} from ${min} to ${max}${extra.limit ? ", or 0 for none" : ""}`,
-    parse: (t) => {
-      if (!/^\d+(\.\d+)?$/.test(t)) return undefined;
-      const value = Number(t);
-      if (whole && !Number.isSafeInteger(value)) return undefined;
-      if (extra.limit && value === 0) return Infinity;
-      return value >= min && value <= max ? value : undefined;
-    },
-    ...(extra.variable ? { variable: extra.variable } : {}),
-  };
-}
-
-/** A limit: a whole number from `min`, or 0 for none. A `fallback` of 0 is none. */
-function limit(
-  fallback: number,
-  unit: string,
-  min: number,
-  max: number,
-  doc: string,
-): OptionSpec<number> {
-  const spec = number(fallback || Infinity, unit, min, max, doc, {
-    limit: true,
-  });
-  return spec;
-}
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -130,6 +54,50 @@ export const OPTIONS = {
     1,
     3650,
     "how long a guest session can be used",
+  ),
+
+  nats: text(
+    "",
+    "urls",
+    "NATS servers that keep the history instead, for several servers that act as one: nats://a,nats://b",
+  ),
+  // Also a stream's name, so no dots; short, so that subjects stay far below NATS's 4 KiB for a control line.
+  natsPrefix: matching(
+    "roomcast",
+    "name",
+    /^[A-Za-z0-9_-]{1,32}$/,
+    "1 to 32 letters, digits, _ or -",
+    "begins the names of all streams and subjects; servers with the same one act as one",
+  ),
+  natsStreams: number(
+    1,
+    "streams",
+    1,
+    64,
+    "streams over which rooms are spread; cannot change once there is history",
+  ),
+  natsReplicas: number(
+    1,
+    "replicas",
+    1,
+    5,
+    "NATS servers that keep each stream; 3 survive the loss of one",
+  ),
+  natsCreds: text("", "file", "credentials for NATS"),
+  natsCa: text("", "file", "certificate authority of the NATS servers"),
+  natsMaxInFlight: number(
+    256,
+    "messages",
+    1,
+    4096,
+    "messages sent to NATS and not yet acknowledged",
+  ),
+  natsTimeoutMs: number(
+    5000,
+    "ms",
+    500,
+    60_000,
+    "after which a message that NATS did not acknowledge is answered",
   ),
 
   maxFrameBytes: limit(

@@ -32,7 +32,7 @@ export class Fanout {
   /** An event that the broker delivered, for a room in memory. */
   deliver(room: Room, entry: Entry, origin: Origin | undefined): void {
     entry.origin = origin;
-    room.head = entry.seq;
+    room.advance(entry.seq);
     room.ring.push(entry);
     const slice = room.onlySmallSlice;
     if (!slice) {

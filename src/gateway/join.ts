@@ -54,11 +54,7 @@ async function place(
   message: ClientMessage<"join_room">,
 ): Promise<boolean> {
   const { broker, config } = gateway;
-  const since = message.since;
-  const known =
-    since && since.epoch === broker.epoch && since.seq <= room.head
-      ? since.seq
-      : undefined;
+  const known = await position(gateway, room, message);
   const latest = Math.min(message.history ?? 0, config.maxHistoryPerReply);
   for (let attempt = 0; attempt < PLACE_ATTEMPTS; attempt++) {
     if (connection.closed) return false;
@@ -115,6 +111,31 @@ async function place(
 }
 
 const PLACE_ATTEMPTS = 50;
+/** What is in the log comes to this gateway long before. */
+const REACH_MS = 5000;
+
+/**
+ * The seq up to which the joiner has the room's log, where that is known. One that was at another gateway may be ahead of
+ * this one, which then first catches up: to start behind it would send events twice.
+ * @throws ProtocolError
+ */
+async function position(
+  { broker }: Gateway,
+  room: Room,
+  { since }: ClientMessage<"join_room">,
+): Promise<number | undefined> {
+  if (!since || since.epoch !== broker.epoch) return undefined;
+  if (since.seq <= room.head) return since.seq;
+  if (!(await broker.reaches(room.name, since.seq))) return undefined;
+  if (await room.reach(since.seq, REACH_MS)) return since.seq;
+  throw new ProtocolError(
+    "unavailable",
+    "this server is behind the position given; try again",
+    REACH_RETRY_MS,
+  );
+}
+
+const REACH_RETRY_MS = 1000;
 
 /**
  * A seq that the joiner has: from before it connected, or from the slice it is in. A slice behind it would send events

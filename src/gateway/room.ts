@@ -29,6 +29,8 @@ export class Room {
   pendingBytes = 0;
   /** Seq of the last delivered event. */
   head = 0;
+  /** Joiners who are ahead of this gateway. Bounded: a connection joins one room at a time. */
+  #ahead: { readonly seq: number; readonly resolve: () => void }[] | undefined;
   /** Publishes that are not settled. */
   publishing = 0;
   /** Whether the fan-out has it in its queue. */
@@ -95,6 +97,32 @@ export class Room {
     );
   }
 
+  /** An event of this seq was delivered. */
+  advance(seq: number): void {
+    this.head = seq;
+    if (!this.#ahead) return;
+    const still = this.#ahead.filter((waiting) => waiting.seq > seq);
+    for (const waiting of this.#ahead)
+      if (waiting.seq <= seq) waiting.resolve();
+    this.#ahead = still.length > 0 ? still : undefined;
+  }
+
+  /** Resolves when the head is at `seq`, or after so many ms. @returns whether it is */
+  async reach(seq: number, timeoutMs: number): Promise<boolean> {
+    if (this.head >= seq) return true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiting = { seq, resolve };
+    (this.#ahead ??= []).push(waiting);
+    const timer = setTimeout(() => {
+      const at = this.#ahead?.indexOf(waiting) ?? -1;
+      if (at >= 0) this.#ahead!.splice(at, 1);
+      resolve();
+    }, timeoutMs);
+    await promise;
+    clearTimeout(timer);
+    return this.head >= seq;
+  }
+
   /** Puts a connection into a slice, from whose position on it gets events. */
   add(connection: Connection, slice: Slice, echo: boolean): Membership {
     const membership: Membership = { room: this, slice, echo };
@@ -156,7 +184,7 @@ export class Rooms {
       fresh.ready = this.broker.subscribe(name).then(
         (head) => {
           // Events may have come between the broker's answer and now.
-          if (head > fresh.head) fresh.head = head;
+          if (head > fresh.head) fresh.advance(head);
         },
         (error: unknown) => {
           // Whoever asks next tries anew.

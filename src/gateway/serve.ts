@@ -150,10 +150,14 @@ export function serve({
   }
 
   function health({ connections }: Totals): Response {
-    const status = draining() ? "draining" : "ok";
+    const status = draining()
+      ? "draining"
+      : gateway.broker.ready
+        ? "ok"
+        : "unavailable";
     return Response.json(
       { status, connections },
-      { status: draining() ? 503 : 200 },
+      { status: status === "ok" ? 200 : 503 },
     );
   }
 

@@ -1,8 +1,7 @@
-import { BrokerError, type Broker } from "../broker/broker.ts";
-import type { Deliver, Done } from "../broker/broker.ts";
+import type { Backend, BackendListener } from "../backend/backend.ts";
+import { BrokerError, type Done } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
-import type { DirectoryListener } from "../gateway/directory.ts";
-import type { LocalDirectory } from "../gateway/local-directory.ts";
+import type { Typing } from "../protocol/messages.ts";
 import { Frames, HubRoom } from "./hub-room.ts";
 import type { Link } from "./link.ts";
 import type { HubOrigin } from "./link-events.ts";
@@ -11,18 +10,30 @@ import type { HubOrigin } from "./link-events.ts";
  * The main thread's part where gateways have threads of their own: the broker and the directory of them all. It has no
  * sockets. An event crosses to a thread once, and only to threads with members of its room.
  */
-export class Hub {
+export class Hub implements BackendListener<HubOrigin> {
   readonly links = new Set<Link>();
   readonly #rooms = new Map<string, HubRoom>();
   /** Set before the first link. */
-  broker!: Broker<HubOrigin>;
-  /** Set before the first link. */
-  directory!: LocalDirectory;
+  backend!: Pick<Backend<HubOrigin>, "broker" | "directory">;
 
   constructor(readonly config: Config) {}
 
-  /** The broker's deliver callback. */
-  readonly deliver: Deliver<HubOrigin> = (event, origin) => {
+  get broker(): Backend<HubOrigin>["broker"] {
+    return this.backend.broker;
+  }
+
+  get directory(): Backend<HubOrigin>["directory"] {
+    return this.backend.directory;
+  }
+
+  /** Connections with a user, of all threads. */
+  get connections(): number {
+    let connections = 0;
+    for (const { places } of this.links) connections += places.users;
+    return connections;
+  }
+
+  readonly deliver: BackendListener<HubOrigin>["deliver"] = (event, origin) => {
     const room = this.#rooms.get(event.room);
     if (!room) return;
     room.head = event.seq;
@@ -37,8 +48,7 @@ export class Hub {
       origin.events.settle(origin.number, outcome);
   };
 
-  /** What the directory calls. */
-  readonly presenceChanged: DirectoryListener["presenceChanged"] = (
+  readonly presenceChanged: BackendListener<HubOrigin>["presenceChanged"] = (
     name,
     change,
   ) => {
@@ -52,14 +62,19 @@ export class Hub {
       events.link.places.countChanged(name);
   }
 
-  /** Passes a note on to all threads with members of the room but the one it came from. */
-  relay(
-    from: Link,
-    room: string,
-    ...note: [user: string, from: string, active: boolean]
-  ): void {
+  /** A note from another server: for all threads with members of the room. */
+  readonly note: BackendListener<HubOrigin>["note"] = (note) =>
+    this.#tell(note, undefined);
+
+  /** Passes a note of one thread on to whoever else has members of the room. */
+  relay(from: Link, note: Typing): void {
+    this.#tell(note, from);
+    this.directory.relay(note);
+  }
+
+  #tell({ room, user, from, active }: Typing, except: Link | undefined): void {
     for (const { events } of this.#rooms.get(room)?.subscriptions ?? [])
-      if (events.link !== from) events.link.note(room, ...note);
+      if (events.link !== except) events.link.note(room, user, from, active);
   }
 
   room(name: string): HubRoom | undefined {

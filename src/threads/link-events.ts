@@ -53,6 +53,7 @@ export class LinkEvents {
     | "unsubscribe"
     | "codecs"
     | "overloaded"
+    | "reaches"
     | "read"
     | "flush"
   > = {
@@ -105,6 +106,13 @@ export class LinkEvents {
     read: (number, room, after, upto, take, limit, bytes) => {
       this.hub.broker.read(room, { after, upto, take, limit, bytes }).then(
         (page) => this.link.channel.send("page", number, JSON.stringify(page)),
+        (error: unknown) => this.#failed(number, error),
+      );
+    },
+
+    reaches: (number, room, seq) => {
+      this.hub.broker.reaches(room, seq).then(
+        (reached) => this.link.channel.send("reached", number, reached),
         (error: unknown) => this.#failed(number, error),
       );
     },

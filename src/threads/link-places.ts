@@ -1,6 +1,7 @@
 import type { User } from "../protocol/messages.ts";
 import {
   isRefused,
+  type Admission,
   type Arrival,
   type Place,
   type PresenceTold,
@@ -20,6 +21,8 @@ export class LinkPlaces {
   readonly #taken = new Map<number, Taken>();
   /** Rooms that changed while the thread had fallen behind. */
   readonly #untold = new Set<string>();
+  #users = 0;
+  #closed = false;
 
   constructor(
     private readonly hub: Hub,
@@ -30,21 +33,11 @@ export class LinkPlaces {
     ToHub,
     "admit" | "leave" | "enter" | "exit" | "members" | "totals" | "relay"
   > = {
-    admit: (number, address, kind, id, name) => {
-      const admission = this.hub.directory.admit(
-        address,
-        arrival(kind, id, name),
-      );
-      if (isRefused(admission)) {
-        const { code, message } = admission;
-        this.link.channel.send("refused", number, code, message);
-        return;
-      }
-      this.#taken.set(number, { place: admission, rooms: [] });
-      const { user } = admission;
-      const { users } = this.hub.directory;
-      this.link.channel.send("admitted", number, users, user?.id, user?.name);
-    },
+    admit: (number, address, kind, id, name) =>
+      when(
+        this.hub.directory.admit(address, arrival(kind, id, name)),
+        (admission) => this.#admitted(number, admission),
+      ),
 
     leave: (number) => {
       const taken = this.#taken.get(number);
@@ -55,13 +48,13 @@ export class LinkPlaces {
 
     enter: (number, room, place) => {
       const taken = this.#taken.get(place);
-      if (taken) {
-        taken.rooms.push(room);
-        this.hub.directory.enter(room, taken.place);
+      taken?.rooms.push(room);
+      const entered = taken && this.hub.directory.enter(room, taken.place);
+      when(entered, () => {
         this.hub.countChanged(room);
-      }
-      const count = this.hub.directory.count(room);
-      this.link.channel.send("entered", number, room, count);
+        const count = this.hub.directory.count(room);
+        this.link.channel.send("entered", number, room, count);
+      });
     },
 
     // Of a place that was given back before, nothing is left to take back.
@@ -73,19 +66,25 @@ export class LinkPlaces {
       this.#exit(room, taken.place);
     },
 
-    members: (number, room) => {
-      const members = this.hub.directory.members(room);
-      this.link.channel.send("members", number, JSON.stringify(members));
-    },
+    members: (number, room) =>
+      when(this.hub.directory.members(room), (members) =>
+        this.link.channel.send("members", number, JSON.stringify(members)),
+      ),
 
-    totals: (number) => {
-      const { connections, users } = this.hub.directory.totals();
-      this.link.channel.send("totals", number, connections, users);
-    },
+    totals: (number) =>
+      when(this.hub.directory.totals(), ({ connections, users }) => {
+        this.link.channel.send("ready", this.hub.broker.ready);
+        this.link.channel.send("totals", number, connections, users);
+      }),
 
     relay: (room, user, from, active) =>
-      this.hub.relay(this.link, room, user, from, active),
+      this.hub.relay(this.link, { action: "typing", room, user, from, active }),
   };
+
+  /** Connections with a user. */
+  get users(): number {
+    return this.#users;
+  }
 
   /** Tells the thread of a change in a room; one that has fallen behind is told the latest count later. */
   presenceChanged(room: string, change: PresenceTold): void {
@@ -111,9 +110,27 @@ export class LinkPlaces {
 
   /** The thread is gone, and so are its connections. */
   close(): void {
+    this.#closed = true;
     for (const taken of this.#taken.values()) this.#release(taken);
     this.#taken.clear();
     this.#untold.clear();
+  }
+
+  #admitted(number: number, admission: Admission): void {
+    const { channel } = this.link;
+    if (isRefused(admission)) {
+      channel.send("refused", number, admission.code, admission.message);
+      return;
+    }
+    if (this.#closed) {
+      this.hub.directory.leave(admission);
+      return;
+    }
+    const { user } = admission;
+    this.#taken.set(number, { place: admission, rooms: [] });
+    if (user) this.#users++;
+    const { users } = this.hub.directory;
+    channel.send("admitted", number, users, user?.id, user?.name);
   }
 
   #exit(room: string, place: Place): void {
@@ -123,8 +140,15 @@ export class LinkPlaces {
 
   #release({ place, rooms }: Taken): void {
     for (const room of rooms) this.#exit(room, place);
+    if (place.user) this.#users--;
     this.hub.directory.leave(place);
   }
+}
+
+/** At once where the directory answers at once. */
+function when<T>(answer: T | Promise<T>, then: (answer: T) => void): void {
+  if (answer instanceof Promise) void answer.then(then);
+  else then(answer);
 }
 
 function arrival(

@@ -47,6 +47,7 @@ const OVERLOADED_CHECK_MS = 20;
 
 /** The hub's broker, as a gateway thread has it. Origins stay here: only the publish's number crosses. */
 export class ThreadBroker<Origin> implements Broker<Origin> {
+  ready = true;
   readonly #byNumber = new Map<number, Subscribed>();
   readonly #byRoom = new Map<string, Subscribed>();
   readonly #heads = new Requests();
@@ -99,6 +100,12 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
     this.channel().send("unsubscribe", subscribed.number);
   }
 
+  reaches(room: string, seq: number): Promise<boolean> {
+    return this.#answers.ask((number) =>
+      this.channel().send("reaches", number, room, seq),
+    );
+  }
+
   read(room: string, range: Range): Promise<Page> {
     const { after, upto, take, limit, bytes } = range;
     return this.#answers.ask((number) =>
@@ -133,7 +140,9 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
     | "unpublished"
     | "subscribed"
     | "page"
+    | "reached"
     | "flushed"
+    | "ready"
     | "failed"
   > = {
     event: (number, seq, publish, json, msgpack, text) => {
@@ -172,6 +181,12 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
     subscribed: (number, head) => this.#heads.answer(number, head),
 
     page: (number, page) => this.#answers.answer(number, JSON.parse(page)),
+
+    reached: (number, reached) => this.#answers.answer(number, reached),
+
+    ready: (ready) => {
+      this.ready = ready;
+    },
 
     flushed: (number) => this.#answers.answer(number, undefined),
 

@@ -36,6 +36,7 @@ export interface ToHub {
     limit: number,
     bytes: number,
   ): void;
+  reaches(number: number, room: string, seq: number): void;
   flush(number: number): void;
 
   /** @param place the number of the place, if there is one */
@@ -90,8 +91,11 @@ export interface ToThread {
   subscribed(number: number, head: number): void;
   /** @param page JSON of a Page */
   page(number: number, page: string): void;
+  reached(number: number, reached: boolean): void;
   flushed(number: number): void;
-  /** What `subscribe` or `read` could not do. */
+  /** Whether the broker stores messages: told before `totals`. */
+  ready(ready: boolean): void;
+  /** What `subscribe`, `reaches` or `read` could not do. */
   failed(
     number: number,
     code: BrokerErrorCode,
@@ -136,6 +140,7 @@ export const TO_HUB = operations<ToHub>()(
   "unsubscribe",
   "codecs",
   "overloaded",
+  "reaches",
   "read",
   "flush",
   "admit",
@@ -158,7 +163,9 @@ export const TO_THREAD = operations<ToThread>()(
   "unpublished",
   "subscribed",
   "page",
+  "reached",
   "flushed",
+  "ready",
   "failed",
   "admitted",
   "refused",

@@ -96,6 +96,17 @@ export function brokerContract(
       expect(event.prev).toBeLessThan(event.seq);
     });
 
+    test("a room's log reaches what was published, and no further", async () => {
+      await using under = await open();
+      await under.broker.subscribe("a");
+      expect(await under.broker.reaches("a", 0)).toBe(true);
+      expect(await under.broker.reaches("a", 1)).toBe(false);
+      await publish(under.broker, draft("other", "x"), "");
+      const { seq } = await publish(under.broker, draft("a", "x"), "");
+      expect(await under.broker.reaches("a", seq)).toBe(true);
+      expect(await under.broker.reaches("a", seq + 1)).toBe(false);
+    });
+
     test("events of a room are delivered in increasing order and follow one another", async () => {
       await using under = await open();
       await under.broker.subscribe("a");

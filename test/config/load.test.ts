@@ -8,6 +8,7 @@ import {
   loadConfig,
   parseCommandLine,
 } from "../../src/config/load.ts";
+import type { OptionSpec } from "../../src/config/kinds.ts";
 import {
   OPTIONS,
   OPTION_KEYS,
@@ -16,7 +17,6 @@ import {
   variableOf,
   type Config,
   type OptionKey,
-  type OptionSpec,
 } from "../../src/config/options.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "roomcast-config-"));
@@ -337,4 +337,24 @@ test("a limit of none ends at the limit that it may not exceed", () => {
     {},
   );
   expect(config.maxTextBytes).toBe(1000);
+});
+
+describe("NATS", () => {
+  test.each(["", "a.b", "a b", "a>", "x".repeat(33), "ü"])(
+    "%p is no prefix",
+    (prefix) =>
+      expect(() => load([`--nats-prefix=${prefix}`])).toThrow(
+        "allowed is 1 to 32 letters, digits, _ or -",
+      ),
+  );
+
+  test.each([
+    ["--dedupe-window-ms", "14999"],
+    ["--retention-days", "0.0001"],
+  ])("%s %s is too short for repeats", (flag, value) => {
+    expect(load([flag, value]).nats).toBe("");
+    expect(() => load(["--nats", "nats://a", flag, value])).toThrow(
+      `${flag}: "${value}" is not allowed; allowed is with --nats at least 3 times --nats-timeout-ms (15000 ms)`,
+    );
+  });
 });

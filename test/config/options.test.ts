@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import type { OptionSpec } from "../../src/config/kinds.ts";
 import {
   OPTIONS,
   OPTION_KEYS,
   flagOf,
   tomlKeyOf,
   variableOf,
-  type OptionSpec,
 } from "../../src/config/options.ts";
 
 /** What scripts rely on: these do not change. */
@@ -19,6 +19,8 @@ const PROMISED: readonly [
   ["--data", "ROOMCAST_DATA", "./data"],
   ["--history", "ROOMCAST_HISTORY", "sqlite"],
   ["--durability", "ROOMCAST_DURABILITY", "normal"],
+  ["--threads", "ROOMCAST_THREADS", 1],
+  ["--nats", "ROOMCAST_NATS", ""],
   ["--max-frame-bytes", "ROOMCAST_MAX_FRAME_BYTES", 65536],
   ["--max-text-bytes", "ROOMCAST_MAX_TEXT_BYTES", 4096],
   ["--max-rooms-per-connection", "ROOMCAST_MAX_ROOMS_PER_CONNECTION", 128],
@@ -72,6 +74,9 @@ describe.each(OPTION_KEYS)("%s", (key) => {
     const text = spec.fallback === Infinity ? "0" : String(spec.fallback);
     expect(spec.parse(text)).toBe(spec.fallback);
   });
+
+  // Its pattern is tested with the loading of options.
+  if (key === "natsPrefix") return;
 
   if (typeof spec.fallback === "string") {
     test("allows exactly what it says it allows", () => {

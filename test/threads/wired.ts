@@ -95,15 +95,15 @@ export class WiredHub implements AsyncDisposable {
       this.hub.deliver,
       { ...config, busyEventsPerMs: 3 },
     );
-    this.hub.broker = slowToRead(this.#broker);
-    this.hub.directory = new LocalDirectory(
+    const directory = new LocalDirectory(
       new AdmissionCount(
         config.maxConnections,
         config.maxConnectionsPerAddress,
       ),
       new Users(new GuestCounter(0, () => {})),
-      { presenceChanged: this.hub.presenceChanged },
+      this.hub,
     );
+    this.hub.backend = { broker: slowToRead(this.#broker), directory };
   }
 
   connect(room?: ThreadRoom): WiredThread {
@@ -119,9 +119,11 @@ export class WiredHub implements AsyncDisposable {
 function slowToRead<Origin>(broker: Broker<Origin>): Broker<Origin> {
   return {
     epoch: broker.epoch,
+    ready: true,
     publish: broker.publish.bind(broker),
     subscribe: broker.subscribe.bind(broker),
     unsubscribe: broker.unsubscribe.bind(broker),
+    reaches: broker.reaches.bind(broker),
     flush: broker.flush.bind(broker),
     close: broker.close.bind(broker),
     async read(room, range) {

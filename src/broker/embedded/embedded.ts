@@ -42,6 +42,8 @@ interface Waiting<Origin> extends Publish<Origin> {
 }
 
 const RETRY_AFTER_MS = 500;
+/** How long a refused commit tells of the next one. Then it is for a message to find out: nothing else writes. */
+const FAILING_MS = 5000;
 
 const overloaded = (message: string): BrokerError =>
   new BrokerError("overloaded", message, RETRY_AFTER_MS);
@@ -79,6 +81,8 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
   #flushes: (() => void)[] = [];
   #held = false;
   #lastTs = 0;
+  /** Of the last commit, if the store refused it. */
+  #failedAt = -Infinity;
 
   constructor(
     private readonly store: Store,
@@ -86,6 +90,10 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     private readonly options: EmbeddedOptions,
   ) {
     this.#pacer = new Pacer(options.commitPaceMs, options.busyEventsPerMs);
+  }
+
+  get ready(): boolean {
+    return performance.now() - this.#failedAt >= FAILING_MS;
   }
 
   get epoch(): string {
@@ -161,6 +169,16 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     if (!room) return;
     room.subscribed = false;
     this.#release(room);
+  }
+
+  /** What was committed was delivered. */
+  reaches(name: string, seq: number): Promise<boolean> {
+    try {
+      const head = this.#rooms.get(name)?.head ?? this.store.head(name);
+      return Promise.resolve(head >= seq);
+    } catch (error) {
+      return Promise.reject(toBrokerError(error));
+    }
   }
 
   read(room: string, range: Range): Promise<Page> {
@@ -247,7 +265,9 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     });
     try {
       this.store.append(events);
+      this.#failedAt = -Infinity;
     } catch (error) {
+      this.#failedAt = performance.now();
       this.#refuse(batch, error);
       this.#settleFlushes();
       return;

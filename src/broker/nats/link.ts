@@ -58,6 +58,8 @@ export class Link {
 
   private constructor(
     readonly nc: NatsConnection,
+    /** Addresses of the servers that were given. */
+    readonly servers: string,
     private readonly events: LinkEvents,
   ) {
     this.#inbox = `${createInbox()}.`;
@@ -95,7 +97,7 @@ export class Link {
         // A stack for each request costs more than the request.
         noAsyncTraces: true,
       });
-      return new Link(nc, events);
+      return new Link(nc, servers.join(", "), events);
     } catch (error) {
       const { message } = error as Error;
       // The client's words where a connection is refused.

@@ -168,7 +168,12 @@ export class NatsBroker<Origin> implements Broker<Origin> {
     }
   }
 
-  /** Whether NATS is there and its streams take messages, as far as is known. */
+  /** Addresses of the servers that were given, without secrets. */
+  get servers(): string {
+    return this.link.servers;
+  }
+
+  /** Whether NATS is there and its streams take messages. */
   get ready(): boolean {
     return this.link.up && this.#health.allTake;
   }
@@ -223,6 +228,20 @@ export class NatsBroker<Origin> implements Broker<Origin> {
     subscribed.feed.closed = true;
     subscribed.subscription.unsubscribe();
     this.#publisher.feedChanged(room);
+  }
+
+  async reaches(room: string, seq: number): Promise<boolean> {
+    const feed = this.#rooms.get(room)?.feed;
+    if (!feed) return false;
+    if (feed.position >= seq) return true;
+    try {
+      const next = await this.#reader.leaderAfter(feed.place, seq - 1);
+      if (!next) return false;
+      this.#healer.suspect(feed, next.seq);
+      return true;
+    } catch (error) {
+      throw toBrokerError(error);
+    }
   }
 
   async read(room: string, range: Range): Promise<Page> {

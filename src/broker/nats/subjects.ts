@@ -10,15 +10,12 @@ export interface Place {
   readonly live: string;
 }
 
-/** Also a stream's name, so no dots; short, so that subjects stay far below NATS's 4 KiB for a control line. */
-export const PREFIX_PATTERN = /^[A-Za-z0-9_-]{1,32}$/;
-
 const PLAIN = /^[A-Za-z0-9_-]+$/;
 
 /** Names of streams and subjects, of one installation. */
 export class Subjects {
   constructor(
-    /** Matches PREFIX_PATTERN. */
+    /** As --nats-prefix allows it. */
     readonly prefix: string,
     /** Streams over which rooms are spread. */
     readonly streams: number,

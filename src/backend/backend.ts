@@ -1,0 +1,18 @@
+import type { Broker, Deliver } from "../broker/broker.ts";
+import type { Directory, DirectoryListener } from "../gateway/directory.ts";
+
+/** What gateways stand on: where events go, who is counted, what sessions are signed with. */
+export interface Backend<From> {
+  readonly broker: Broker<From>;
+  readonly directory: Directory;
+  readonly sessionKey: Uint8Array | string;
+  /** Where history is kept, as the greeting tells it. */
+  readonly historyIn: string;
+  /** Stores what is in flight, and lets go of files and connections. After the last connection of a client. */
+  close(): Promise<void>;
+}
+
+/** What a backend calls, from its first subscription or entered room on. */
+export interface BackendListener<From> extends DirectoryListener {
+  readonly deliver: Deliver<From>;
+}

@@ -1,0 +1,92 @@
+import {
+  EmbeddedBroker,
+  type EmbeddedOptions,
+} from "../broker/embedded/embedded.ts";
+import { MemoryStore } from "../broker/embedded/memory-store.ts";
+import { SqliteStore } from "../broker/embedded/sqlite-store.ts";
+import type { Config } from "../config/options.ts";
+import { DataFolder } from "../data/folder.ts";
+import { AdmissionCount } from "../gateway/admission.ts";
+import { LocalDirectory } from "../gateway/local-directory.ts";
+import { GuestCounter, Users } from "../gateway/users.ts";
+import type { Backend, BackendListener } from "./backend.ts";
+
+const DAY_MS = 86_400_000;
+/** From how many events a millisecond on commits are paced: a synced commit is ten times as dear. */
+const BUSY_EVENTS_PER_MS = { normal: 3, full: 0.5 };
+
+/** Everything in this process, in a data folder or in memory. Its directory answers at once. */
+export interface EmbeddedBackend<From> extends Backend<From> {
+  readonly directory: LocalDirectory;
+}
+
+/** @throws DataFolderError the data folder cannot be used */
+export function openEmbedded<From>(
+  config: Config,
+  listener: BackendListener<From>,
+): EmbeddedBackend<From> {
+  const folder =
+    config.history === "sqlite" ? DataFolder.open(config.data) : undefined;
+  const guests = new GuestCounter(folder?.readGuestCounter() ?? 0, (next) =>
+    folder?.writeGuestCounter(next),
+  );
+  const sessionKey =
+    config.sessionKey ||
+    folder?.sessionKey() ||
+    crypto.getRandomValues(new Uint8Array(32));
+  const broker = openBroker(config, folder, listener);
+  const directory = new LocalDirectory(
+    new AdmissionCount(config.maxConnections, config.maxConnectionsPerAddress),
+    new Users(guests),
+    listener,
+  );
+  return {
+    broker,
+    directory,
+    sessionKey,
+    historyIn: folder ? config.data : "memory",
+    async close() {
+      await broker.close();
+      guests.close();
+      folder?.close();
+    },
+  };
+}
+
+function openBroker<From>(
+  config: Config,
+  folder: DataFolder | undefined,
+  { deliver }: BackendListener<From>,
+): EmbeddedBroker<From> {
+  const options: EmbeddedOptions = {
+    ...config,
+    busyEventsPerMs: BUSY_EVENTS_PER_MS[config.durability],
+  };
+  const retention = {
+    dedupeWindowMs: Math.min(
+      config.dedupeWindowMs,
+      config.retentionDays * DAY_MS,
+    ),
+    dedupeMaxKeys: config.dedupeMaxKeys,
+    retentionMs: config.retentionDays * DAY_MS,
+    retentionEventsPerRoom: config.retentionEventsPerRoom,
+  };
+  if (!folder)
+    return new EmbeddedBroker(
+      new MemoryStore({ ...retention, maxBytes: config.memoryHistoryBytes }),
+      deliver,
+      options,
+    );
+  const store = new SqliteStore({
+    ...retention,
+    moveIntervalMs: config.moveIntervalMs,
+    logFile: folder.file("log"),
+    historyFile: folder.file("history"),
+    durability: config.durability,
+    onFailure: (message) =>
+      console.error(`roomcast: the store fails: ${message}`),
+  });
+  const broker = new EmbeddedBroker(store, deliver, options);
+  store.gate = broker;
+  return broker;
+}

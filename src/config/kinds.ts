@@ -1,0 +1,102 @@
+/** What a row of the table of options may be. */
+
+export type OptionValue = string | number;
+
+/** One row of the table. `parse` turns a flag's or variable's text into the value, or says what is allowed. */
+export interface OptionSpec<T extends OptionValue = OptionValue> {
+  readonly fallback: T;
+  readonly unit: string;
+  readonly doc: string;
+  /** What a value may be, as the error message and `--help` say it. */
+  readonly allowed: string;
+  /** @returns the value, or undefined where the text is not allowed */
+  readonly parse: (text: string) => T | undefined;
+  /** The environment variable, where it is not the one that follows from the key. */
+  readonly variable?: string;
+}
+
+export function text(
+  fallback: string,
+  unit: string,
+  doc: string,
+  extra: { variable?: string } = {},
+): OptionSpec<string> {
+  return {
+    fallback,
+    unit,
+    doc,
+    allowed: "any text",
+    parse: (t) => t,
+    ...extra,
+  };
+}
+
+export function matching(
+  fallback: string,
+  unit: string,
+  pattern: RegExp,
+  allowed: string,
+  doc: string,
+): OptionSpec<string> {
+  return {
+    fallback,
+    unit,
+    doc,
+    allowed,
+    parse: (t) => (pattern.test(t) ? t : undefined),
+  };
+}
+
+export function choice<const C extends readonly string[]>(
+  choices: C,
+  fallback: C[number],
+  doc: string,
+): OptionSpec<C[number]> {
+  return {
+    fallback,
+    unit: "",
+    doc,
+    allowed: choices.join(" or "),
+    parse: (t) => choices.find((c) => c === t),
+  };
+}
+
+export function number(
+  fallback: number,
+  unit: string,
+  min: number,
+  max: number,
+  doc: string,
+  extra: { variable?: string; whole?: boolean; limit?: boolean } = {},
+): OptionSpec<number> {
+  const whole = extra.whole ?? true;
+  const kind = whole ? "a whole number" : "a number";
+  return {
+    fallback,
+    unit,
+    doc,
+    allowed: `${kind} from ${min} to ${max}${extra.limit ? ", or 0 for none" : ""}`,
+    parse: (t) => {
+      if (!/^\d+(\.\d+)?$/.test(t)) return undefined;
+      const value = Number(t);
+      if (whole && !Number.isSafeInteger(value)) return undefined;
+      if (extra.limit && value === 0) return Infinity;
+      return value >= min && value <= max ? value : undefined;
+    },
+    ...(extra.variable ? { variable: extra.variable } : {}),
+  };
+}
+
+/** A limit: a whole number from `min`, or 0 for none. A `fallback` of 0 is none. */
+export function limit(
+  fallback: number,
+  unit: string,
+  min: number,
+  max: number,
+  doc: string,
+): OptionSpec<number> {
+  const spec = number(fallback || Infinity, unit, min, max, doc, {
+    limit: true,
+  });
+  return spec;
+}
