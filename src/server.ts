@@ -40,12 +40,6 @@ async function start(): Promise<{ config: Config; roomcast: Roomcast }> {
 }
 
 const { config, roomcast } = await start();
-const { hostname, port } = roomcast.server;
-const shown =
-  hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
-console.log(
-  `roomcast listens on http://${shown}:${port} (sockets at /chat), history in ${roomcast.historyIn}`,
-);
 
 let signals = 0;
 async function shutDown(signal: string): Promise<void> {
@@ -59,9 +53,22 @@ async function shutDown(signal: string): Promise<void> {
     () => fail("the deadline passed: leaving"),
     config.drainTimeoutMs,
   ).unref();
-  await roomcast.drain();
+  try {
+    await roomcast.drain();
+  } catch (error) {
+    // A full disk, say. What was acknowledged is stored; the next start finds the files as after a kill.
+    fail(`the end was not clean: ${(error as Error).message}`);
+  }
   console.log("roomcast: done");
   process.exit(0);
 }
 process.on("SIGTERM", () => void shutDown("SIGTERM"));
 process.on("SIGINT", () => void shutDown("SIGINT"));
+
+// Last: who waits for it may send signals at once.
+const { hostname, port } = roomcast.server;
+const shown =
+  hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
+console.log(
+  `roomcast listens on http://${shown}:${port} (sockets at /chat), history in ${roomcast.historyIn}`,
+);

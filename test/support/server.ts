@@ -94,9 +94,19 @@ export class ServerProcess implements RunningServer {
   ) {}
 
   /** Resolves when it listens. */
-  static async start(data: string, ...flags: string[]): Promise<ServerProcess> {
+  static start(data: string, ...flags: string[]): Promise<ServerProcess> {
+    return ServerProcess.startUnder([], data, ...flags);
+  }
+
+  /** @param wrapper a command that becomes what its arguments say */
+  static async startUnder(
+    wrapper: readonly string[],
+    data: string,
+    ...flags: string[]
+  ): Promise<ServerProcess> {
     const child = Bun.spawn(
       [
+        ...wrapper,
         process.execPath,
         "run",
         "src/server.ts",

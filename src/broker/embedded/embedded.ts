@@ -93,7 +93,9 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
   }
 
   get ready(): boolean {
-    return performance.now() - this.#failedAt >= FAILING_MS;
+    return (
+      !this.store.failing && performance.now() - this.#failedAt >= FAILING_MS
+    );
   }
 
   get epoch(): string {

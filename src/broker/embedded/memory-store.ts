@@ -35,6 +35,7 @@ interface MemoryRoom {
 /** Events in memory only. Every start is a new epoch; the oldest events make room for new ones. */
 export class MemoryStore implements Store {
   readonly epoch = newEpoch();
+  readonly failing = false;
   readonly backlog = 0;
   readonly #rooms = new Map<string, MemoryRoom>();
   /** All events in arrival order, by row number; null where the room's count removed the event already. */

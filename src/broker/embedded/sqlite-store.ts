@@ -63,23 +63,31 @@ export class SqliteStore implements Store {
   #movedAt = performance.now();
   #synced = 0;
   #failedAt = -Infinity;
+  /** What the mover did last failed; and what it does now. */
+  #failing = false;
+  #failed = false;
   #closed: (() => void) | undefined;
 
   constructor(private readonly options: SqliteStoreOptions) {
     // The history first: the log must know how far it reaches.
-    this.#history = new History(options.historyFile);
-    const moved = this.#history.moved;
-    this.#log = new Log(options.logFile, options.durability, moved);
-    this.#reader = new RoomReader(this.#log, this.#history, this.#tail);
-    for (const row of this.#log.rowsAfter(moved))
-      this.#tail.add(row.room, row.seq, row.n);
+    const { history, moved } = opening(options.historyFile, () => {
+      const history = new History(options.historyFile);
+      return { history, moved: history.moved };
+    });
+    this.#history = history;
     this.#keys = new DedupeKeys(options.dedupeMaxKeys);
-    for (const key of this.#log.keysSince(
-      Date.now() - options.dedupeWindowMs,
-    )) {
-      this.#keys.add(this.#keys.hash(key.room, key.user, key.id), key.n);
-      this.#remember(key.ts, key.n);
-    }
+    this.#log = opening(options.logFile, () => {
+      const log = new Log(options.logFile, options.durability, moved);
+      for (const row of log.rowsAfter(moved))
+        this.#tail.add(row.room, row.seq, row.n);
+      const since = Date.now() - options.dedupeWindowMs;
+      for (const key of log.keysSince(since)) {
+        this.#keys.add(this.#keys.hash(key.room, key.user, key.id), key.n);
+        this.#remember(key.ts, key.n);
+      }
+      return log;
+    });
+    this.#reader = new RoomReader(this.#log, this.#history, this.#tail);
     this.#mover = this.#startMover();
     this.#ticker = setInterval(
       () => this.#tick(),
@@ -95,6 +103,10 @@ export class SqliteStore implements Store {
 
   get epoch(): string {
     return this.#log.epoch;
+  }
+
+  get failing(): boolean {
+    return this.#failing || this.#ended;
   }
 
   get backlog(): number {
@@ -272,10 +284,13 @@ export class SqliteStore implements Store {
         this.#release();
         return;
       case "idle":
+        this.#failing = this.#failed;
+        this.#failed = false;
         this.#moving = false;
         this.#movedAt = performance.now();
         return;
       case "failed":
+        this.#failing = this.#failed = true;
         this.#fail(message.message);
         return;
       case "closed":
@@ -288,6 +303,18 @@ export class SqliteStore implements Store {
     if (now - this.#failedAt < 1000) return;
     this.#failedAt = now;
     this.options.onFailure(message);
+  }
+}
+
+/** @throws Error naming the file that SQLite could not use */
+function opening<T>(file: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    if (!(error instanceof SQLiteError)) throw error;
+    throw new Error(
+      `${file} cannot be used: ${error.message}; if it is damaged, start on a copy that \`bun run backup\` made`,
+    );
   }
 }
 

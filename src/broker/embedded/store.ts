@@ -34,6 +34,9 @@ export interface Store {
     now: number,
   ): StoredKey | undefined;
 
+  /** Whether background work fails: events are still taken, but not for ever. */
+  readonly failing: boolean;
+
   /** Events stored but not yet where they stay; grows when background work falls behind. */
   readonly backlog: number;
 
