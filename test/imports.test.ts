@@ -10,7 +10,7 @@ const STAGES: readonly (readonly string[])[] = [
   ["collections", "protocol"],
   ["config", "data", "client"],
   ["broker"],
-  ["gateway"],
+  ["gateway", "webhooks"],
   ["backend", "terminal", "web"],
   ["threads"],
   ["."],

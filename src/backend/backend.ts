@@ -12,6 +12,10 @@ export interface Backend<From> {
   close(): Promise<void>;
 }
 
+/** Tells an operator something, in a line. */
+export const tell = (message: string): void =>
+  console.error(`roomcast: ${message}`);
+
 /** What a backend calls, from its first subscription or entered room on. */
 export interface BackendListener<From> extends DirectoryListener {
   readonly deliver: Deliver<From>;

@@ -9,7 +9,8 @@ import { DataFolder } from "../data/folder.ts";
 import { AdmissionCount } from "../gateway/admission.ts";
 import { LocalDirectory } from "../gateway/local-directory.ts";
 import { GuestCounter, Users } from "../gateway/users.ts";
-import type { Backend, BackendListener } from "./backend.ts";
+import { withWebhooks } from "../webhooks/webhooks.ts";
+import { tell, type Backend, type BackendListener } from "./backend.ts";
 
 const DAY_MS = 86_400_000;
 /** From how many events a millisecond on commits are paced: a synced commit is ten times as dear. */
@@ -34,7 +35,11 @@ export function openEmbedded<From>(
     config.sessionKey ||
     folder?.sessionKey() ||
     crypto.getRandomValues(new Uint8Array(32));
-  const broker = openBroker(config, folder, listener);
+  const broker = withWebhooks(
+    openBroker(config, folder, listener),
+    config,
+    tell,
+  );
   const directory = new LocalDirectory(
     new AdmissionCount(config.maxConnections, config.maxConnectionsPerAddress),
     new Users(guests),
@@ -83,8 +88,7 @@ function openBroker<From>(
     logFile: folder.file("log"),
     historyFile: folder.file("history"),
     durability: config.durability,
-    onFailure: (message) =>
-      console.error(`roomcast: the store fails: ${message}`),
+    onFailure: (message) => tell(`the store fails: ${message}`),
   });
   const broker = new EmbeddedBroker(store, deliver, options);
   store.gate = broker;

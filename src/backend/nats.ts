@@ -4,7 +4,8 @@ import type { Config } from "../config/options.ts";
 import { AdmissionCount } from "../gateway/admission.ts";
 import { LocalDirectory } from "../gateway/local-directory.ts";
 import { GuestCounter, Users } from "../gateway/users.ts";
-import type { Backend, BackendListener } from "./backend.ts";
+import { withWebhooks } from "../webhooks/webhooks.ts";
+import { tell, type Backend, type BackendListener } from "./backend.ts";
 
 const DAY_MS = 86_400_000;
 /** What waits in memory for NATS, beside `--nats-max-in-flight`. */
@@ -27,7 +28,7 @@ export async function openNats<From>(
     ca: config.natsCa,
   };
   const retentionMs = config.retentionDays * DAY_MS;
-  const broker = await NatsBroker.open<From>(
+  const nats = await NatsBroker.open<From>(
     {
       ...link,
       prefix: config.natsPrefix,
@@ -42,8 +43,9 @@ export async function openNats<From>(
       timeoutMs: config.natsTimeoutMs,
     },
     listener.deliver,
-    { tell: (message) => console.error(`roomcast: ${message}`), onEnd },
+    { tell, onEnd },
   );
+  const broker = withWebhooks(nats, config, tell);
   const directory = new LocalDirectory(
     new AdmissionCount(config.maxConnections, config.maxConnectionsPerAddress),
     new Users(new GuestCounter(0, () => {})),
@@ -53,7 +55,7 @@ export async function openNats<From>(
     broker,
     directory,
     sessionKey: config.sessionKey || crypto.getRandomValues(new Uint8Array(32)),
-    historyIn: `NATS at ${broker.servers}`,
+    historyIn: `NATS at ${nats.servers}`,
     close: () => broker.close(),
   };
 }

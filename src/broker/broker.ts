@@ -86,7 +86,7 @@ export interface Published {
 
 /**
  * How a publish ended. Must not throw.
- * @param outcome a BrokerError is overloaded, unavailable or outcome_unknown
+ * @param outcome a BrokerError is overloaded, unavailable, outcome_unknown or refused
  */
 export type Done<Origin> = (
   draft: Draft,
@@ -116,7 +116,12 @@ export interface Page {
   readonly more: boolean;
 }
 
-export type BrokerErrorCode = "overloaded" | "unavailable" | "outcome_unknown";
+export type BrokerErrorCode =
+  | "overloaded"
+  | "unavailable"
+  | "outcome_unknown"
+  /** The application does not want it (src/webhooks). */
+  | "refused";
 
 export class BrokerError extends Error {
   constructor(

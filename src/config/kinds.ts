@@ -11,6 +11,8 @@ export interface OptionSpec<T extends OptionValue = OptionValue> {
   readonly allowed: string;
   /** @returns the value, or undefined where the text is not allowed */
   readonly parse: (text: string) => T | undefined;
+  /** Texts that are allowed, for one that is no number: all of a choice, some of others. */
+  readonly examples?: readonly string[];
   /** The environment variable, where it is not the one that follows from the key. */
   readonly variable?: string;
 }
@@ -26,9 +28,27 @@ export function text(
     unit,
     doc,
     allowed: "any text",
+    examples: ["something else"],
     parse: (t) => t,
     ...extra,
   };
+}
+
+/** An HTTP URL, or "" for none. */
+export function url(doc: string): OptionSpec<string> {
+  return {
+    fallback: "",
+    unit: "url",
+    doc,
+    allowed: "an http:// or https:// URL",
+    examples: ["https://app.example/hook"],
+    parse: (t) => (t === "" || isHttp(t) ? t : undefined),
+  };
+}
+
+function isHttp(text: string): boolean {
+  const protocol = URL.parse(text)?.protocol;
+  return protocol === "http:" || protocol === "https:";
 }
 
 export function matching(
@@ -36,6 +56,7 @@ export function matching(
   unit: string,
   pattern: RegExp,
   allowed: string,
+  example: string,
   doc: string,
 ): OptionSpec<string> {
   return {
@@ -43,6 +64,7 @@ export function matching(
     unit,
     doc,
     allowed,
+    examples: [example],
     parse: (t) => (pattern.test(t) ? t : undefined),
   };
 }
@@ -57,6 +79,7 @@ export function choice<const C extends readonly string[]>(
     unit: "",
     doc,
     allowed: choices.join(" or "),
+    examples: choices,
     parse: (t) => choices.find((c) => c === t),
   };
 }

@@ -114,6 +114,7 @@ export function loadConfig(
   }
   relate(config as Record<OptionKey, OptionValue>, given);
   checkNats(config as Config);
+  checkWebhooks(config as Config);
   return config as Config;
 }
 
@@ -212,6 +213,18 @@ function checkNats(config: Config): void {
 
 const DAY_MS = 86_400_000;
 
+/** Who knows the URL could else say anything in this server's name. */
+const MIN_SECRET_CHARACTERS = 24;
+
+/** @throws ConfigError */
+function checkWebhooks(config: Config): void {
+  if (!config.beforeSendUrl && !config.webhookUrl) return;
+  if (config.webhookSecret.length < MIN_SECRET_CHARACTERS)
+    throw new ConfigError(
+      `--webhook-secret: with --before-send-url or --webhook-url it needs at least ${MIN_SECRET_CHARACTERS} characters`,
+    );
+}
+
 /** The text of `--help`, from the same table. */
 export function helpText(): string {
   const rows = OPTION_KEYS.map((key) => {
@@ -224,7 +237,7 @@ export function helpText(): string {
           : spec.fallback;
     return {
       flag: flagOf(key),
-      unit: spec.unit || spec.allowed.replace(" or ", "|"),
+      unit: spec.unit || (spec.examples ?? []).join("|"),
       fallback: String(fallback),
       doc: spec.doc,
       variable: variableOf(key),

@@ -4,6 +4,7 @@ import {
   matching,
   number,
   text,
+  url,
   type OptionSpec,
 } from "./kinds.ts";
 
@@ -67,6 +68,7 @@ export const OPTIONS = {
     "name",
     /^[A-Za-z0-9_-]{1,32}$/,
     "1 to 32 letters, digits, _ or -",
+    "chat-2",
     "begins the names of all streams and subjects; servers with the same one act as one",
   ),
   natsStreams: number(
@@ -98,6 +100,28 @@ export const OPTIONS = {
     500,
     60_000,
     "after which a message that NATS did not acknowledge is answered",
+  ),
+
+  beforeSendUrl: url(
+    "asked about each message before it is sent: may change or refuse it",
+  ),
+  beforeSendTimeoutMs: number(
+    1000,
+    "ms",
+    10,
+    60_000,
+    "how long --before-send-url may take to answer",
+  ),
+  beforeSendFailure: choice(
+    ["closed", "open"],
+    "closed",
+    "a message about which it does not answer: closed refuses it, open sends it",
+  ),
+  webhookUrl: url("told about messages after they were sent, in batches"),
+  webhookSecret: text(
+    "",
+    "secret",
+    "signs what both URLs are sent; whsec_… is base64",
   ),
 
   maxFrameBytes: limit(

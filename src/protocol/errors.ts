@@ -18,6 +18,7 @@ export const ERROR_CODES = {
   unavailable: "the store did not take it; not stored; try again later",
   outcome_unknown:
     "the store did not answer in time; send again with the same id",
+  refused: "the application behind the server does not want this message",
   too_many_connections:
     "the server, or this address, has as many connections as it may have",
   draining: "the server is shutting down; connect again later",

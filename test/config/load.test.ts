@@ -48,8 +48,7 @@ function refusal(run: () => unknown): string {
 function otherValue(key: OptionKey): { text: string; value: string | number } {
   const spec: OptionSpec = OPTIONS[key];
   if (typeof spec.fallback === "string") {
-    const text =
-      spec.allowed === "any text" ? "other" : spec.allowed.split(" or ")[1]!;
+    const text = spec.examples!.find((example) => example !== spec.fallback)!;
     return { text, value: text };
   }
   const [, min, max] = /from (\S+) to (\d+)/.exec(spec.allowed)!;
@@ -130,6 +129,8 @@ describe("where options come from", () => {
       if (key === "maxFrameBytes") room.shift();
       if (key === "backpressureLimitBytes") room.pop();
       if (key === "drainGraceMs") room.push("--drain-timeout-ms=3600000");
+      if (key === "beforeSendUrl" || key === "webhookUrl")
+        room.push(`--webhook-secret=${"s".repeat(24)}`);
       const quoted = typeof value === "string" ? JSON.stringify(text) : text;
       const file = tomlFile(`${tomlKeyOf(key)} = ${quoted}`);
       expect(load([...room, flagOf(key), text])[key]).toBe(value);
@@ -358,3 +359,15 @@ describe("NATS", () => {
     );
   });
 });
+
+test.each(["--before-send-url", "--webhook-url"])(
+  "%s needs a secret that nobody guesses",
+  (flag) => {
+    const secret = "s".repeat(23);
+    const given = [flag, "http://app/hook", "--webhook-secret", secret];
+    const line = refusal(() => load(given));
+    expect(line).toContain("--webhook-secret");
+    expect(line).not.toContain(secret);
+    expect(load([...given, "--webhook-secret", `${secret}s`])).toBeDefined();
+  },
+);

@@ -1,0 +1,89 @@
+import {
+  BrokerError,
+  type Broker,
+  type Done,
+  type Draft,
+  type Page,
+  type Range,
+} from "../broker/broker.ts";
+import type { AfterEvents } from "./after-events.ts";
+import type { BeforeSend } from "./before-send.ts";
+
+/** How long the end waits for the application to take the last events. */
+const CLOSE_MS = 2000;
+
+/**
+ * A broker that asks the application before it publishes, and tells it afterwards. Around whichever broker there is, in its
+ * thread: without webhooks there is none of this, and a publish stays one synchronous call.
+ */
+export class WebhookBroker<Origin> implements Broker<Origin> {
+  constructor(
+    private readonly inner: Broker<Origin>,
+    private readonly before: BeforeSend | undefined,
+    private readonly after: AfterEvents | undefined,
+  ) {}
+
+  get epoch(): string {
+    return this.inner.epoch;
+  }
+
+  get ready(): boolean {
+    return this.inner.ready;
+  }
+
+  publish(draft: Draft, origin: Origin, done: Done<Origin>): void {
+    if (!this.before) {
+      this.#publish(draft, origin, done);
+      return;
+    }
+    this.before.ask(draft, (verdict) => {
+      if (verdict instanceof BrokerError) done(draft, origin, verdict);
+      else this.#publish(verdict, origin, done);
+    });
+  }
+
+  #publish(draft: Draft, origin: Origin, done: Done<Origin>): void {
+    const { after } = this;
+    if (!after) {
+      this.inner.publish(draft, origin, done);
+      return;
+    }
+    this.inner.publish(draft, origin, (draft, origin, outcome) => {
+      done(draft, origin, outcome);
+      if (outcome instanceof BrokerError || outcome.duplicate) return;
+      const { room, user, from, text, id, data } = draft;
+      const { seq, ts } = outcome;
+      after.add({
+        type: "message_sent",
+        message: { room, seq, user, from, text, ts, id, data },
+      });
+    });
+  }
+
+  subscribe(room: string): Promise<number> {
+    return this.inner.subscribe(room);
+  }
+
+  unsubscribe(room: string): void {
+    this.inner.unsubscribe(room);
+  }
+
+  reaches(room: string, seq: number): Promise<boolean> {
+    return this.inner.reaches(room, seq);
+  }
+
+  read(room: string, range: Range): Promise<Page> {
+    return this.inner.read(room, range);
+  }
+
+  async flush(): Promise<void> {
+    await this.before?.settled();
+    await this.inner.flush();
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.inner.close();
+    await this.after?.close(CLOSE_MS);
+  }
+}

@@ -1,0 +1,37 @@
+import type { Broker } from "../broker/broker.ts";
+import type { Config } from "../config/options.ts";
+import { AfterEvents } from "./after-events.ts";
+import { BeforeSend } from "./before-send.ts";
+import { Endpoint } from "./endpoint.ts";
+import { WebhookBroker } from "./webhook-broker.ts";
+
+/** After events can wait: what they cost an application that is slow is only its own time. */
+const AFTER_TIMEOUT_MS = 10_000;
+
+/** @returns the broker, with the webhooks around it that are configured */
+export function withWebhooks<Origin>(
+  broker: Broker<Origin>,
+  config: Config,
+  tell: (message: string) => void,
+): Broker<Origin> {
+  const { beforeSendUrl, webhookUrl, webhookSecret } = config;
+  if (!beforeSendUrl && !webhookUrl) return broker;
+  const before = beforeSendUrl
+    ? new BeforeSend(
+        new Endpoint(beforeSendUrl, webhookSecret, config.beforeSendTimeoutMs),
+        {
+          failure: config.beforeSendFailure,
+          maxTextBytes: config.maxTextBytes,
+          maxDataBytes: config.maxDataBytes,
+          tell,
+        },
+      )
+    : undefined;
+  const after = webhookUrl
+    ? new AfterEvents(
+        new Endpoint(webhookUrl, webhookSecret, AFTER_TIMEOUT_MS),
+        tell,
+      )
+    : undefined;
+  return new WebhookBroker(broker, before, after);
+}
