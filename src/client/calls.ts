@@ -8,7 +8,7 @@ const MAX_UNDER_WAY = 8;
 
 interface Call {
   readonly request: object;
-  readonly settle: (answer: Answer, sentAt: number) => void;
+  readonly settle: (answer: Answer, sentAt?: number) => void;
   underWay: boolean;
 }
 
@@ -33,22 +33,19 @@ export class Calls {
     read: (answer: Answer, sentAt: number) => T,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => call.settle(timedOut(), 0),
-        this.#timeoutMs,
-      );
+      const timer = setTimeout(() => call.settle(timedOut()), this.#timeoutMs);
       const call: Call = {
         request,
         settle: (answer, sentAt) => {
           clearTimeout(timer);
           this.#calls.delete(call);
           if (answer instanceof RoomcastError) reject(answer);
-          else resolve(read(answer, sentAt));
+          else resolve(read(answer, sentAt!));
         },
         underWay: false,
       };
       if (this.#calls.size >= MAX_CALLS)
-        return call.settle(queueFull("requests"), 0);
+        return call.settle(queueFull("requests"));
       this.#calls.add(call);
       this.#run();
     });
@@ -66,7 +63,7 @@ export class Calls {
   }
 
   end(error: RoomcastError): void {
-    for (const call of this.#calls) call.settle(error, 0);
+    for (const call of this.#calls) call.settle(error);
   }
 
   #run(): void {

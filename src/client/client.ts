@@ -1,6 +1,7 @@
 import { SUBPROTOCOL_PREFIX } from "../protocol/codec.ts";
 import { CLOSE_CODES, type CloseRule } from "../protocol/errors.ts";
 import type { Limits, User, Welcome } from "../protocol/messages.ts";
+import { chatUrl } from "./address.ts";
 import { backoff } from "./backoff.ts";
 import { Calls } from "./calls.ts";
 import { Connection } from "./connection.ts";
@@ -24,10 +25,10 @@ import { loadWire, type Wire } from "./wire.ts";
 /** A connection that lasted this long was a good one: the next delay is short again. */
 const STABLE_MS = 5000;
 
-/** Events of a browser after which a connection is tried at once. */
 /** The system says that there is no network: the server is given a moment to show that there is, as on one machine. */
 const OFFLINE_PING_MS = 1000;
 
+/** Events of a browser after which a connection is tried at once. */
 const WAKING = ["online", "offline", "visibilitychange"];
 
 /** A connection to a roomcast server that comes back by itself, and the rooms on it. */
@@ -72,7 +73,7 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     if (!this.#WebSocket)
       throw new RoomcastError(
         "no_websocket",
-        "this runtime has none: give options.WebSocket, such as that of ws",
+        "give options.WebSocket, such as ws",
       );
     const prefix = crypto.getRandomValues(new Uint32Array(2)).join("");
     let ids = 0;
@@ -132,11 +133,10 @@ export class RoomcastClient extends Emitter<ClientEvents> {
   reconnect(change: { format?: ClientFormat; name?: string } = {}): void {
     const { format, name } = change;
     this.#check();
-    const self = this as Writable<this>;
-    self.format = format ?? this.format;
+    (this as Writable<this>).format = format ?? this.format;
     if (name !== undefined && name !== this.#name) {
       this.#name = name;
-      self.session = undefined;
+      (this as Writable<this>).session = undefined;
     }
     this.#connection?.drop();
     this.#lost();
@@ -163,7 +163,7 @@ export class RoomcastClient extends Emitter<ClientEvents> {
       welcomed: (welcome) => this.#welcomed(connection, welcome),
       receive: (message) => {
         if (message instanceof RoomcastError) this.emit("error", message);
-        else this.#shared.rooms.get(message.room)?.receive(message);
+        else this.rooms.get(message.room)?.receive(message);
       },
       lost: (code, reason) => this.#ended(connection, code, reason),
     });
@@ -198,7 +198,7 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     const { user, session, users, limits } = welcome;
     Object.assign(this, { user, session, users, limits });
     this.#openedAt = performance.now();
-    for (const room of this.#shared.rooms.values()) room.connected(connection);
+    this.rooms.forEach((room) => room.connected(connection));
     this.#calls.start(connection);
     this.#change({ state: "open" });
     this.emit("welcome", welcome);
@@ -221,7 +221,7 @@ export class RoomcastClient extends Emitter<ClientEvents> {
   #lost(): void {
     this.#connection = undefined;
     this.#calls.pause();
-    for (const room of this.#shared.rooms.values()) room.lost();
+    this.rooms.forEach((room) => room.lost());
   }
 
   #ended({ awayUntil }: Connection, code: number, reason: string): void {
@@ -249,7 +249,7 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     for (const event of WAKING)
       (globalThis as any).removeEventListener?.(event, this.#wakeUp);
     this.#calls.end(error);
-    for (const room of this.#shared.rooms.values()) room.end(error);
+    this.rooms.forEach((room) => room.end(error));
     this.#change({ ...change, state: "closed" });
     await closing;
   }
@@ -258,15 +258,4 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     (this as Writable<this>).state = change.state;
     this.emit("state", change);
   }
-}
-
-/** @throws TypeError */
-function chatUrl(given: string): URL {
-  const url = new URL(given, (globalThis as any).location?.href);
-  url.protocol = url.protocol.replace("http", "ws");
-  if (!/^wss?:$/.test(url.protocol))
-    throw new TypeError(`no URL of a server: ${given}`);
-  if (url.pathname === "/") url.pathname = "/chat";
-  url.hash = "";
-  return url;
 }

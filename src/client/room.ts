@@ -128,7 +128,7 @@ export class Room extends Emitter<RoomEvents> {
   /** For good. Resolves when the server has answered, or the connection is gone. Sends that wait are rejected. */
   leave(): Promise<void> {
     const connection = this.#connection;
-    this.end(undefined);
+    this.end();
     return new Promise((resolve) => {
       if (!connection?.ready) return resolve();
       connection.request(
@@ -141,7 +141,9 @@ export class Room extends Emitter<RoomEvents> {
 
   /** From now on. Holds up to 1,000 events for its consumer; after those it throws `fell_behind`. */
   [Symbol.asyncIterator](): AsyncIterableIterator<RoomEvent, undefined> {
-    const stream = new EventStream<RoomEvent>();
+    const stream = new EventStream<RoomEvent>(() =>
+      stops.forEach((stop) => stop()),
+    );
     const stops = [
       this.on("event", (event) =>
         stream.push(
@@ -154,7 +156,7 @@ export class Room extends Emitter<RoomEvents> {
       this.on("left", (error) => stream.end(error)),
     ];
     if (this.state === "left") stream.end();
-    return stream.iterate(() => stops.forEach((stop) => stop()));
+    return stream;
   }
 
   /** @internal */
@@ -165,8 +167,7 @@ export class Room extends Emitter<RoomEvents> {
 
   /** @internal */
   lost(): void {
-    this.#connection = undefined;
-    this.#typed = undefined;
+    this.#connection = this.#typed = undefined;
     this.#step();
   }
 
@@ -193,7 +194,7 @@ export class Room extends Emitter<RoomEvents> {
    * @param error undefined where the application leaves
    * @internal
    */
-  end(error: RoomcastError | undefined): void {
+  end(error?: RoomcastError): void {
     if (this.state === "left") return;
     this.#step();
     (this as Writable<this>).state = "left";

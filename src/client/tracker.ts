@@ -85,9 +85,7 @@ export class Tracker {
       : reply.messages.filter((event) => event.seq > this.seq);
     this.epoch = reply.epoch;
     this.seq =
-      recovered && reply.more
-        ? (deliver[deliver.length - 1]?.seq ?? this.seq)
-        : reply.seq;
+      recovered && reply.more ? (deliver.at(-1)?.seq ?? this.seq) : reply.seq;
     this.#upto = this.#last = reply.seq;
     return { ...this.#advance(deliver), reset };
   }

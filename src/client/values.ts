@@ -10,7 +10,7 @@ export function copy<T>(value: T): T {
   try {
     const json = JSON.stringify(value);
     // JSON.stringify escapes surrogates only where they are alone. A backslash of the text itself is two.
-    if (/[^\\](\\\\)*\\ud/.test(json)) throw "it has a lone surrogate";
+    if (/[^\\](\\\\)*\\ud/.test(json)) throw "a lone surrogate";
     return JSON.parse(json);
   } catch (error) {
     throw new RoomcastError("invalid_field", `unusable: ${error}`);

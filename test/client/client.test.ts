@@ -361,6 +361,30 @@ test("an iterator gives messages in order, ends with the room, and says when it 
   expect(await fast).toEqual(texts);
 });
 
+test("an iterator that is left, before or while it waits, ends and listens no more", async () => {
+  await using scene = new Scene();
+  const room = await scene.connect().join("general");
+  const listening = new Set<unknown>();
+  const on = room.on.bind(room);
+  room.on = (event, listener) => {
+    const off = on(event, listener);
+    listening.add(listener);
+    return () => {
+      listening.delete(listener);
+      off();
+    };
+  };
+  const unread = room[Symbol.asyncIterator]();
+  expect(listening.size).toBeGreaterThan(0);
+  await unread.return!();
+  expect(listening.size).toBe(0);
+  const waiting = room[Symbol.asyncIterator]();
+  const event = waiting.next();
+  await waiting.return!();
+  expect(await event).toMatchObject({ done: true });
+  expect(listening.size).toBe(0);
+});
+
 test("a listener that throws harms no other, and is not silent", async () => {
   await using scene = new Scene();
   const script = `
