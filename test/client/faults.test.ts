@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import type { RoomcastError, StateChange } from "../../src/client/index.ts";
 import { Client } from "../support/client.ts";
 import { fullHistory } from "../support/full-history.ts";
@@ -537,6 +537,44 @@ test("going offline, the server has a moment only to show that it is there", asy
     state: "reconnecting",
     reason: "no answer to a ping",
   });
+});
+
+test("delays grow until a connection has lasted, and then start anew", async () => {
+  using folder = new TempFolder();
+  // In another process: only the client's clock is put forward.
+  await using server = await ServerProcess.start(folder.path);
+  await using proxy = await Proxy.start(server.port);
+  await using clients = new Clients();
+  // The longest that each attempt may wait, in ms: 1, 2, 4, 8, …
+  using _random = spyOn(Math, "random").mockReturnValue(0.9999);
+  const client = clients.connect(proxy.url, { minBackoffMs: 1 });
+  await next(client, "welcome");
+  const delays: (number | undefined)[] = [];
+  client.on("state", ({ code, retryInMs }) => {
+    if (code !== undefined) delays.push(retryInMs);
+  });
+  const refused = next(client, "state", ({ retryInMs }) => retryInMs === 8);
+  proxy.refuse(true);
+  proxy.cut();
+  await refused;
+  proxy.refuse(false);
+  await next(client, "welcome");
+  // One that ends at once is no good one, though it was let in.
+  const short = next(client, "state");
+  proxy.cut();
+  await short;
+  await next(client, "welcome");
+  expect(delays).toEqual([1, 2, 4, 8, 16]);
+  {
+    const now = performance.now.bind(performance);
+    using _later = spyOn(performance, "now").mockImplementation(
+      () => now() + 5000,
+    );
+    const lasted = next(client, "state");
+    proxy.cut();
+    await lasted;
+  }
+  expect(delays).toEqual([1, 2, 4, 8, 16, 1]);
 });
 
 test("a refused upgrade is tried again", async () => {
