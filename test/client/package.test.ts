@@ -68,6 +68,24 @@ describe.each(["json", "msgpack"])("in %s", (format) => {
     expect(await run([node, script, server.url, format])).toBe("done\n");
   });
 
+  const deno = Bun.which("deno");
+  test.skipIf(!deno)(
+    `Deno holds the same one with its own WebSocket${deno ? "" : " (skipped: no deno on the PATH)"}`,
+    async () => {
+      const script = join(folder.path, "conversation.mjs");
+      await Bun.write(
+        script,
+        Bun.file(join(support, "client-conversation.mjs")),
+      );
+      // The package as it lies in node_modules, nothing from elsewhere; the network for this server and the port nobody has.
+      const allowed = ["--allow-read=.", `--allow-net=127.0.0.1,localhost`];
+      const modules = ["--node-modules-dir=manual", "--no-remote", "--no-lock"];
+      const flags = ["--quiet", ...modules, ...allowed];
+      const command = [deno!, "run", ...flags, script, server.url, format];
+      expect(await run(command)).toBe("done\n");
+    },
+  );
+
   test("Bun holds the same one with its own WebSocket", async () => {
     const script = join(folder.path, "conversation.mjs");
     await Bun.write(script, Bun.file(join(support, "client-conversation.mjs")));

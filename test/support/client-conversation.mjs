@@ -1,5 +1,5 @@
 /**
- * A conversation by two clients of the installed package, as somebody else's program would hold it, run by Node or Bun.
+ * A conversation by two clients of the installed package, as somebody else's program would hold it, run by Node, Bun or Deno.
  *
  * Usage: node client-conversation.mjs ws://HOST:PORT json|msgpack
  *
@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { RoomcastClient } from "roomcast/client";
 
 const [url, format] = process.argv.slice(2);
-const name = `installed-${format}-${process.versions.bun ? "bun" : "node"}`;
+const name = `installed-${format}-${crypto.randomUUID()}`;
 
 let WebSocket;
 if (!globalThis.WebSocket) {
