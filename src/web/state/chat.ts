@@ -5,9 +5,11 @@ import {
   type Room,
   type User,
 } from "../../client/index.ts";
-import type { Position } from "../../protocol/messages.ts";
+import { refusal } from "../../client/refusal.ts";
 import { changed, INITIAL, type ConnectionView } from "./connection.ts";
 import { explain } from "./explain.ts";
+import { HistoryLoader, kept } from "./history.ts";
+import { ReadMarks } from "./read-marks.ts";
 import { RoomState } from "./room.ts";
 import type { Format, SettingsStore, Theme } from "./settings.ts";
 import type { Message } from "./timeline.ts";
@@ -17,7 +19,6 @@ export interface Notice {
   readonly text: string;
 }
 
-const PAGE_MESSAGES = 100;
 const MAX_NOTICES = 3;
 const PING_MS = 10_000;
 const FIRST_PING_MS = 1_000;
@@ -37,13 +38,18 @@ export class Chat {
   nameProblem: string | undefined;
   /** Called with live messages of others in the active room. */
   onLive: (messages: Message) => void = () => {};
+  readonly history = new HistoryLoader({
+    changed: () => this.#changed(),
+    latest: (room, messages, more) => this.#arrived(room, messages, more),
+    failed: (room, error) =>
+      this.#failed(error, `The messages of ${room.name} could not be loaded`),
+  });
   #client: RoomcastClient | undefined;
   #listeners = new Set<() => void>();
   #offs: (() => void)[] = [];
   #visible = true;
   #atEnd = true;
-  #reads = new Map<string, Position>();
-  #readTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #reads: ReadMarks;
   #noticeId = 0;
   #lastPing = 0;
   /** What this connection asked to be called. Another tab may have written another name into the settings. */
@@ -55,6 +61,7 @@ export class Chat {
     readonly url: string,
     readonly settings: SettingsStore,
   ) {
+    this.#reads = new ReadMarks(settings);
     setInterval(() => this.#tick(), 1_000);
   }
 
@@ -151,7 +158,7 @@ export class Chat {
     if (room.status === "failed") this.#join(name);
     // Otherwise it is loaded when it is joined.
     else if (room.status === "joined" && room.loaded !== "yes")
-      void this.loadLatest(room);
+      void this.history.loadLatest(room);
     void this.#loadMembers(room);
     this.#seen();
     this.#changed();
@@ -216,69 +223,7 @@ export class Chat {
     const { room } = this;
     if (visible && room && room.unread > 0) room.divider = room.read;
     if (this.#seen() || visible) this.#changed();
-    if (!visible) this.#saveReads();
-  }
-
-  async loadLatest(room: RoomState): Promise<void> {
-    const from = room.room;
-    if (!from || room.loaded === "loading") return;
-    room.loaded = "loading";
-    this.#changed();
-    try {
-      const { messages, more } = await from.history({ limit: PAGE_MESSAGES });
-      if (room.room !== from || room.loaded !== "loading") return;
-      room.read ??= this.#savedRead(room);
-      room.receiveLatest(messages.map(kept), more, this.user?.id);
-      if (room === this.room && room.unread > 0) {
-        // Not seen until the view has found its place and says so.
-        room.divider = room.read;
-        this.#atEnd = false;
-      }
-      this.#seen();
-    } catch (error) {
-      if (room.loaded === "loading") room.loaded = "failed";
-      this.#failed(error, `The messages of ${room.name} could not be loaded`);
-    }
-    this.#changed();
-  }
-
-  async loadOlder(room: RoomState): Promise<void> {
-    const { timeline } = room;
-    const first = timeline.first?.seq;
-    if (!room.room || !timeline.moreBefore || room.older === "loading") return;
-    room.older = "loading";
-    this.#changed();
-    try {
-      const { messages, more } = await room.room.history({
-        before: first,
-        limit: PAGE_MESSAGES,
-      });
-      if (timeline.first?.seq === first)
-        timeline.prepend(messages.map(kept), more);
-      room.older = "idle";
-    } catch {
-      room.older = "failed";
-    }
-    this.#changed();
-  }
-
-  async loadNewer(room: RoomState): Promise<void> {
-    const { timeline } = room;
-    const last = timeline.last?.seq;
-    if (!room.room || !timeline.moreAfter || room.newer === "loading") return;
-    room.newer = "loading";
-    try {
-      const { messages, more } = await room.room.history({
-        after: last,
-        limit: PAGE_MESSAGES,
-      });
-      if (timeline.last?.seq === last && timeline.moreAfter)
-        timeline.appendPage(messages.map(kept), more);
-    } catch {
-      // The next scroll tries again.
-    }
-    room.newer = "idle";
-    this.#changed();
+    if (!visible) this.#reads.save();
   }
 
   notify(text: string): void {
@@ -333,24 +278,15 @@ export class Chat {
     ];
   }
 
-  /**
-   * A browser does not tell a page why a WebSocket was refused. The same address, asked without an upgrade, does: it answers 400 where
-   * the name is not allowed.
-   */
+  /** A name that the server does not allow looks like an outage otherwise. */
   async #askWhy(client: RoomcastClient): Promise<void> {
     const { name, format } = this.settings.current;
     if (!name || this.#nameTaken || this.nameProblem !== undefined) return;
-    const query = new URLSearchParams({ name, format });
-    try {
-      const answer = await fetch(`/chat?${query}`);
-      if (answer.status !== 400 || client !== this.#client) return;
-      const { message } = (await answer.json()) as { message: string };
-      if (client.state === "open") return;
-      this.nameProblem = message;
-      this.#changed();
-    } catch {
-      // Not reachable: the connection's state says so.
-    }
+    const message = await refusal(this.url, { name, format });
+    if (message === undefined || client !== this.#client) return;
+    if (client.state === "open") return;
+    this.nameProblem = message;
+    this.#changed();
   }
 
   #join(name: string): void {
@@ -388,14 +324,14 @@ export class Chat {
       // Also after a reconnect: who came and went meanwhile was told to nobody here.
       if (state.name === this.active) void this.#loadMembers(state);
       if (state.loaded === "no" || state.loaded === "failed")
-        void this.loadLatest(state);
+        void this.history.loadLatest(state);
       this.#changed();
     });
     room.on("reset", ({ count }) => {
       if (!current()) return;
       state.count = count;
       state.forget();
-      void this.loadLatest(state);
+      void this.history.loadLatest(state);
       // Once, for the room that is looked at: it happens to all of them together.
       if (state.name === this.active)
         this.notify(
@@ -470,29 +406,19 @@ export class Chat {
     if (!room || !this.#visible || !this.#atEnd) return false;
     if (room.timeline.moreAfter) return false;
     const news = room.markRead();
-    const epoch = room.room?.position?.epoch;
-    if (epoch !== undefined && room.read !== room.remembered) {
-      room.remembered = room.read;
-      this.#reads.set(room.name, { epoch, seq: room.read! });
-      this.#readTimer ??= setTimeout(() => this.#saveReads(), 1_000);
-    }
+    this.#reads.remember(room);
     return news;
   }
 
-  #saveReads(): void {
-    clearTimeout(this.#readTimer);
-    this.#readTimer = undefined;
-    if (this.#reads.size > 0) this.settings.saveRead(this.#reads);
-    this.#reads.clear();
-  }
-
-  #savedRead(room: RoomState): number | undefined {
-    const saved = this.settings.current.rooms.find(
-      ({ name }) => name === room.name,
-    )?.read;
-    return saved && saved.epoch === room.room?.position?.epoch
-      ? saved.seq
-      : undefined;
+  #arrived(room: RoomState, messages: readonly Message[], more: boolean): void {
+    room.read ??= this.#reads.of(room);
+    room.receiveLatest(messages, more, this.user?.id);
+    if (room === this.room && room.unread > 0) {
+      // Not seen until the view has found its place and says so.
+      room.divider = room.read;
+      this.#atEnd = false;
+    }
+    this.#seen();
   }
 
   #failed(error: unknown, what: string): void {
@@ -517,8 +443,4 @@ export class Chat {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
-}
-
-function kept({ seq, prev, from, user, text, ts, id }: Message): Message {
-  return { seq, prev, from, user, text, ts, id };
 }

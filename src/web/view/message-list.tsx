@@ -150,7 +150,7 @@ export class MessageList extends Component<Props, State> {
           <button
             type="button"
             class="small"
-            onClick={() => void chat.loadLatest(room)}
+            onClick={() => void chat.history.loadLatest(room)}
           >
             Load the messages again
           </button>
@@ -165,7 +165,7 @@ export class MessageList extends Component<Props, State> {
           <button
             type="button"
             class="small"
-            onClick={() => void chat.loadOlder(room)}
+            onClick={() => void chat.history.loadOlder(room)}
           >
             Load earlier messages again
           </button>
@@ -202,15 +202,15 @@ export class MessageList extends Component<Props, State> {
     const away = !atEnd || timeline.moreAfter;
     if (away !== this.state.away) this.setState({ away });
     if (above < LOAD_MARGIN && timeline.moreBefore && room.older === "idle")
-      void chat.loadOlder(room);
+      void chat.history.loadOlder(room);
     if (below < LOAD_MARGIN && timeline.moreAfter && room.newer === "idle")
-      void chat.loadNewer(room);
+      void chat.history.loadNewer(room);
   }
 
   #toEnd(): void {
     const { chat, room } = this.props;
     this.#keeper.stickToEnd();
-    if (room.timeline.moreAfter) void chat.loadLatest(room);
+    if (room.timeline.moreAfter) void chat.history.loadLatest(room);
     this.#settle();
   }
 
