@@ -1,4 +1,5 @@
 import type { RoomcastClient, Room } from "../client/index.ts";
+import { onFailedAttempt } from "./connecting.ts";
 import { harmless, messageLine, type Style } from "./line.ts";
 import type { ChatOptions } from "./options.ts";
 
@@ -35,14 +36,14 @@ export class Conversation {
         if (this.#wasOpen) this.#note("connected again");
         this.#wasOpen = true;
         this.#toldLost = false;
-      } else if (retryInMs !== undefined && !this.#toldLost) {
-        this.#toldLost = true;
-        this.#note(
-          this.#wasOpen
-            ? `connection lost${why}; coming back`
-            : `cannot reach ${options.url}${why}; trying again`,
-        );
-      }
+      } else if (retryInMs !== undefined && this.#wasOpen)
+        this.#lost(`connection lost${why}; coming back`);
+    });
+    onFailedAttempt(client, options, (refused, reason) => {
+      const why = reason ? ` (${reason})` : "";
+      if (refused === undefined)
+        this.#lost(`cannot reach ${options.url}${why}; trying again`);
+      else this.over(`the server refuses: ${refused}`);
     });
     client.on("error", (error) => this.#fail(error.message));
     this.#join(options.room);
@@ -157,6 +158,12 @@ export class Conversation {
     } catch (error) {
       this.#fail((error as Error).message);
     }
+  }
+
+  /** Once: more attempts may follow. */
+  #lost(text: string): void {
+    if (!this.#toldLost) this.#note(text);
+    this.#toldLost = true;
   }
 
   #note(text: string): void {

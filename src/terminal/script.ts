@@ -18,7 +18,7 @@ export async function runScript(
 ): Promise<boolean> {
   let room: Room;
   try {
-    await firstConnection(client, options.timeout * 1000);
+    await firstConnection(client, options);
     room = await client.join(options.room);
   } catch (error) {
     fail(`nothing was sent: ${(error as Error).message}`);

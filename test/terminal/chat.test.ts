@@ -116,6 +116,18 @@ describe("with piped input", () => {
     expect(err).toContain("nothing was sent: no connection in 1 s");
   });
 
+  test.each(["json", "msgpack"])(
+    "a name that the server refuses is told in its words, at once (%s)",
+    async (format) => {
+      const flags = ["--name", "Ann\nBob", "--format", format];
+      const { code, err } = await script("hi\n", ...flags, "--timeout", "60");
+      expect(code).toBe(1);
+      expect(err).toBe(
+        "chat: nothing was sent: the server refuses: name must not hold control characters\n",
+      );
+    },
+  );
+
   test("a wrong option is told in one line", async () => {
     const { code, err } = await script("hi\n", "--format", "xml");
     expect(code).toBe(2);
@@ -267,6 +279,23 @@ describe("on a terminal", () => {
       "--port",
       String(port),
     );
+    await ann.sees("nobody else here");
+  });
+
+  test("a name that the server refuses ends it, in the server's words", async () => {
+    using ann = new Terminal(server.http, "--name", "x".repeat(1000));
+    await ann.sees("the server refuses: name must be at most");
+    expect(await ann.exited).toBe(1);
+    expect(ann.rest).not.toContain("trying again");
+  });
+
+  test("a server that is full is waited for", async () => {
+    await using full = new InProcessServer("--max-connections", "1");
+    const first = new RoomcastClient(full.http);
+    await first.join("general");
+    using ann = new Terminal(full.http, "--name", "Ann");
+    await ann.sees("trying again");
+    await first.close();
     await ann.sees("nobody else here");
   });
 
