@@ -1,4 +1,5 @@
 import type { RoomcastClient, Room } from "../client/index.ts";
+import { CLOSE_CODES } from "../protocol/errors.ts";
 import { onFailedAttempt } from "./connecting.ts";
 import { harmless, messageLine, type Style } from "./line.ts";
 import type { ChatOptions } from "./options.ts";
@@ -10,6 +11,10 @@ export interface Screen {
 
 const COMMANDS =
   "/join ROOM goes to another room · /who tells who is here · /quit leaves · //x sends /x";
+
+/** What the client says of a connection that ended without a reason tells a person nothing. */
+const because = (reason: string | undefined): string =>
+  reason && reason !== CLOSE_CODES[1006].meaning ? ` (${reason})` : "";
 
 /** A person's conversation: one room at a time, lines in, lines out. */
 export class Conversation {
@@ -30,19 +35,19 @@ export class Conversation {
     private readonly over: (reason?: string) => void,
   ) {
     client.on("state", ({ state, reason, retryInMs }) => {
-      const why = reason ? ` (${reason})` : "";
       if (state === "closed") this.over(reason ?? "closed");
       else if (state === "open") {
         if (this.#wasOpen) this.#note("connected again");
         this.#wasOpen = true;
         this.#toldLost = false;
       } else if (retryInMs !== undefined && this.#wasOpen)
-        this.#lost(`connection lost${why}; coming back`);
+        this.#lost(`connection lost${because(reason)}; coming back`);
     });
     onFailedAttempt(client, options, (refused, reason) => {
-      const why = reason ? ` (${reason})` : "";
       if (refused === undefined)
-        this.#lost(`cannot reach ${options.url}${why}; trying again`);
+        this.#lost(
+          `cannot reach ${options.url}${because(reason)}; trying again`,
+        );
       else this.over(`the server refuses: ${refused}`);
     });
     client.on("error", (error) => this.#fail(error.message));
@@ -140,7 +145,8 @@ export class Conversation {
         this.screen.print(messageLine(message, this.style, Date.now()));
     });
     room.on("left", (error) => {
-      if (error && this.#room === room) {
+      // The end of the client is told by its state, where it was not asked for.
+      if (error && error.code !== "closed" && this.#room === room) {
         this.#room = undefined;
         this.#fail(`out of ${name}: ${error.message}`);
       }

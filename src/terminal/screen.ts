@@ -13,6 +13,8 @@ export class TerminalScreen implements Screen {
 
   /** What is still on its way is told also after the last line was typed. */
   close(): void {
+    // No prompt is left before what comes next on this terminal.
+    this.#rubOut();
     this.#closed = true;
     this.input.close();
   }

@@ -220,8 +220,11 @@ describe("on a terminal", () => {
     await bob.sees("Ann left");
     ann.type("/quit\r");
     expect(await ann.exited).toBe(0);
+    expect(ann.rest).not.toContain("!");
     bob.type("\x03");
     expect(await bob.exited).toBe(0);
+    // The last prompt is taken away, and nothing is told as a failure.
+    expect(bob.rest).toEndWith("\x1b[1G\x1b[2K\x1b[0J");
   });
 
   test("what is being typed stays whole when lines come in", async () => {
@@ -246,7 +249,7 @@ describe("on a terminal", () => {
     ann.type("before\r");
     await ann.sees("[Ann]: before");
     await first.signal("SIGKILL");
-    await ann.sees("connection lost");
+    await ann.sees("connection lost; coming back");
     ann.type("meanwhile\r");
     await using _second = await ServerProcess.start(
       folder.path,
