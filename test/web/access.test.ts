@@ -108,15 +108,26 @@ describeInBrowser("everybody can use the page", () => {
     await keyboard.press("Enter");
     await ann.sees("second one");
 
-    // From the top: the first stop leads to writing.
-    await keyboard.press("Tab");
-    await focusOn(ann, "Skip to writing");
-    await keyboard.press("Enter");
+    await ann.page.locator("textarea:focus").waitFor();
     await keyboard.type("Hello");
     await keyboard.press("Shift+Enter");
     await keyboard.type("in two lines");
     await keyboard.press("Enter");
     await ann.sees("Hello\nin two lines");
+
+    // From the top: the first stop leads to writing.
+    await ann.page.reload();
+    await ann.sees("in two lines");
+    await keyboard.press("Tab");
+    await focusOn(ann, "Skip to writing");
+    await keyboard.press("Enter");
+    await ann.page.locator("textarea:focus").waitFor();
+
+    // Where nothing has the focus, what is typed goes there too.
+    await ann.page.reload();
+    await ann.sees("in two lines");
+    await keyboard.type("typed");
+    expect(await ann.write.inputValue()).toBe("typed");
 
     // Every stop has a name, and shows that it has the focus.
     await ann.page.reload();
@@ -164,6 +175,19 @@ describeInBrowser("everybody can use the page", () => {
     await ann.page.getByRole("heading", { name: "tea" }).waitFor();
     await ann.page.locator("textarea:focus").waitFor();
     await keyboard.press("Alt+ArrowUp");
+    await ann.page.getByRole("heading", { name: "general" }).waitFor();
+    // The button that leaves a room goes with it: the focus must not.
+    for (const room of ["den", "attic"]) {
+      await ann.page.getByLabel("Join or start a room").focus();
+      await keyboard.type(room);
+      await keyboard.press("Enter");
+      await ann.page.getByRole("heading", { name: room }).waitFor();
+    }
+    for (const room of ["den", "attic"]) {
+      await ann.page.getByRole("button", { name: `Leave ${room}` }).focus();
+      await keyboard.press("Enter");
+      await ann.page.locator("textarea:focus").waitFor();
+    }
     await ann.page.getByRole("heading", { name: "general" }).waitFor();
     for (let i = 0; i < 40; i++) await bob.say("general", `line ${i}`);
     await ann.sees("line 39");

@@ -32,17 +32,29 @@ export function App({ chat }: { chat: Chat }) {
   useEffect(() => {
     if (named) chat.start(roomOfAddress());
   }, [named]);
-  return asks ? <Welcome chat={chat} /> : <Workplace chat={chat} />;
+  const asked = useRef(false);
+  asked.current ||= asks;
+  return asks ? (
+    <Welcome chat={chat} />
+  ) : (
+    <Workplace chat={chat} entered={asked.current} />
+  );
 }
 
-function Workplace({ chat }: { chat: Chat }) {
+interface WorkplaceProps {
+  readonly chat: Chat;
+  /** Whoever has just given a name is about to write. */
+  readonly entered: boolean;
+}
+
+function Workplace({ chat, entered }: WorkplaceProps) {
   const narrow = useMedia(NARROW);
   const roomy = useMedia(ROOMY);
   const [drawer, setDrawer] = useState(false);
   const [people, setPeople] = useState(roomy);
   const { room } = chat;
   const composer = useRef<HTMLTextAreaElement>(null);
-  const wantsFocus = useRef(false);
+  const wantsFocus = useRef(entered && !narrow);
   useEffect(() => setPeople(roomy), [roomy]);
   useAddressAndTitle(chat);
 
@@ -57,6 +69,12 @@ function Workplace({ chat }: { chat: Chat }) {
     chat.openRoom(name);
     setDrawer(false);
   };
+  const leave = (name: string): void => {
+    // The button that had the focus is about to go.
+    if (!narrow && name !== chat.active) composer.current?.focus();
+    else wantsFocus.current = !narrow;
+    chat.leaveRoom(name);
+  };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === "Escape") return closePanels();
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -68,10 +86,15 @@ function Workplace({ chat }: { chat: Chat }) {
       if (name !== undefined) open(name);
     } else if (isWriting(event)) composer.current?.focus();
   };
+  // Of the document: where nothing has the focus, the page's body gets the keys.
+  useEffect(() => {
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
+  });
   const covers = narrow ? drawer || people : people && !roomy;
 
   return (
-    <div class="app" onKeyDown={onKeyDown}>
+    <div class="app">
       <button
         type="button"
         class="skip"
@@ -82,6 +105,7 @@ function Workplace({ chat }: { chat: Chat }) {
       <Sidebar
         chat={chat}
         open={open}
+        leave={leave}
         shown={!narrow || drawer}
         close={narrow ? () => setDrawer(false) : undefined}
       />

@@ -9,13 +9,14 @@ import { Profile } from "./profile.tsx";
 interface Props {
   readonly chat: Chat;
   readonly open: (room: string) => void;
+  readonly leave: (room: string) => void;
   readonly shown: boolean;
   /** Where it covers the page. */
   readonly close: (() => void) | undefined;
 }
 
 /** The rooms one is in, and oneself. */
-export function Sidebar({ chat, open, shown, close }: Props) {
+export function Sidebar({ chat, open, leave, shown, close }: Props) {
   const closeButton = useRef<HTMLButtonElement>(null);
   useLayoutEffect(() => {
     if (shown && close) closeButton.current?.focus();
@@ -49,7 +50,7 @@ export function Sidebar({ chat, open, shown, close }: Props) {
             room={room}
             active={room.name === chat.active}
             open={open}
-            leave={() => chat.leaveRoom(room.name)}
+            leave={() => leave(room.name)}
           />
         ))}
       </ul>
