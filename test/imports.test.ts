@@ -11,6 +11,7 @@ const STAGES: readonly (readonly string[])[] = [
   ["config", "data", "client"],
   ["broker"],
   ["gateway", "webhooks"],
+  ["nodes"],
   ["backend", "terminal", "web"],
   ["threads"],
   ["."],

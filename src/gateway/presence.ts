@@ -31,14 +31,15 @@ export class Presence {
     return this.#changed.size > 0;
   }
 
-  join(user: User): void {
+  /** @param silently nobody is to be told: who joins was there before */
+  join(user: User, silently = false): void {
     const present = this.#users.get(user.id);
     if (present) {
       present.connections++;
       return;
     }
     this.#users.set(user.id, { user, connections: 1 });
-    this.#note(user, false);
+    if (!silently) this.#note(user, false);
   }
 
   leave(user: User): void {

@@ -6,10 +6,14 @@ export class Users {
   /** Display names in use, with how many users have each. */
   readonly #names = new Map<string, number>();
 
-  constructor(private readonly guests: GuestCounter) {}
+  constructor(private readonly guests: Pick<GuestCounter, "take">) {}
 
   get count(): number {
     return this.#online.size;
+  }
+
+  has(id: string): boolean {
+    return this.#online.has(id);
   }
 
   connected(user: User): void {
@@ -52,9 +56,14 @@ export class Users {
     } catch (error) {
       // A full disk must not keep guests out: a number far from the counter's serves as well.
       console.error("roomcast: the guest counter fails:", error);
-      return 1e12 + Math.floor(Math.random() * 1e12);
+      return farNumber();
     }
   }
+}
+
+/** @returns a number that stands in for one of the counter */
+export function farNumber(): number {
+  return 1e12 + Math.floor(Math.random() * 1e12);
 }
 
 const RESERVED_AT_ONCE = 64;
