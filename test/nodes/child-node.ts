@@ -2,7 +2,7 @@ import { join } from "node:path";
 
 /** A node in a process of its own: to be killed, stopped and continued. */
 export class ChildNode implements AsyncDisposable {
-  readonly #process: Bun.PipedSubprocess;
+  readonly #process: Bun.Subprocess<"pipe", "pipe", "inherit">;
   readonly #lines: AsyncIterator<string>;
 
   private constructor(urls: string, prefix: string) {
@@ -14,7 +14,7 @@ export class ChildNode implements AsyncDisposable {
         prefix,
       ],
       { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
-    ) as Bun.PipedSubprocess;
+    );
     this.#lines = lines(this.#process.stdout);
   }
 

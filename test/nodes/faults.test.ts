@@ -27,9 +27,10 @@ describe.skipIf(!natsServer)("nodes", () => {
     for (const node of [one, two]) await node.sees("r", "ann", "bob", "cid");
     await child.kill();
     for (const node of [one, two]) {
-      await node.sees("r", "ann", "bob");
+      await node.until(() => node.told.at(-1)!.change.left!.length > 0);
       const { left, count } = node.told.at(-1)!.change;
       expect([left!.map(({ id }) => id), count]).toEqual([["cid"], 2]);
+      expect(node.ids("r")).toEqual(["ann", "bob"]);
       expect(node.directory.totals()).toEqual({ connections: 2, users: 2 });
     }
   });

@@ -5,7 +5,10 @@ import { NatsServer } from "../support/nats.ts";
 import { Proxy } from "../support/proxy.ts";
 import { TempFolder } from "../support/server.ts";
 
-/** Two NATS servers as a cluster, with a line between them that can be cut. JetStream is on the first only. */
+/**
+ * Two NATS servers with a line between them that can be cut: the second is a leaf of the first. Each has a
+ * JetStream of its own.
+ */
 export class TwoServers implements AsyncDisposable {
   private constructor(
     readonly servers: readonly [NatsServer, NatsServer],
@@ -15,8 +18,8 @@ export class TwoServers implements AsyncDisposable {
 
   static async start(): Promise<TwoServers> {
     const folder = new TempFolder();
-    const route = await freePort();
-    const line = await Proxy.start(route);
+    const leaf = await freePort();
+    const line = await Proxy.start(leaf);
     const servers = [];
     for (const i of [0, 1]) {
       const name = `n${i}`;
@@ -24,16 +27,16 @@ export class TwoServers implements AsyncDisposable {
       const config = join(folder.path, `${name}.conf`);
       const store = join(folder.path, name);
       mkdirSync(store);
-      // Only the second dials, and neither tells clients or servers of the other: the line is the only way.
-      const listen = i === 0 ? route : await freePort();
-      const routes = i === 0 ? "" : `routes: ["nats://127.0.0.1:${line.port}"]`;
       writeFileSync(
         config,
         [
           `server_name: ${name}`,
           `listen: 127.0.0.1:${port}`,
-          i === 0 ? `jetstream { store_dir: ${JSON.stringify(store)} }` : "",
-          `cluster { name: c, listen: 127.0.0.1:${listen}, no_advertise: true, ${routes} }`,
+          `jetstream { store_dir: ${JSON.stringify(store)}, domain: ${name} }`,
+          i === 0
+            ? // Untold, or the second would go round the line.
+              `leafnodes { listen: 127.0.0.1:${leaf}, no_advertise: true }`
+            : `leafnodes { reconnect: 1, remotes: [{ url: "nats://127.0.0.1:${line.port}", ignore_discovered_servers: true }] }`,
         ].join("\n"),
       );
       const server = new NatsServer(name, port, config, store);
@@ -64,24 +67,28 @@ export class TwoServers implements AsyncDisposable {
     this.folder[Symbol.dispose]();
   }
 
-  /** Resolves when a message passes from one to the other, and JetStream answers. */
+  /** Resolves when messages pass from one to the other. */
   async #connected(): Promise<void> {
+    const [one, two] = await Promise.all(
+      this.servers.map(async ({ port }) => {
+        for (;;)
+          try {
+            return await connect({ servers: `127.0.0.1:${port}` });
+          } catch {
+            // A process that starts cannot be waited for but by asking.
+            await Bun.sleep(50);
+          }
+      }),
+    );
+    one!.subscribe("ping", { callback: (_, msg) => void msg.respond() });
     for (;;)
       try {
-        const nc = await connect({
-          servers: `127.0.0.1:${this.servers[1].port}`,
-          reconnect: false,
-        });
-        try {
-          await nc.request("$JS.API.INFO", "", { timeout: 1000 });
-          return;
-        } finally {
-          await nc.close();
-        }
+        await two!.request("ping", "", { timeout: 200 });
+        break;
       } catch {
-        // A process that starts cannot be waited for but by asking.
         await Bun.sleep(50);
       }
+    await Promise.all([one!.close(), two!.close()]);
   }
 }
 
