@@ -1,10 +1,9 @@
 import { Deque } from "../collections/deque.ts";
-import type { Link } from "../broker/nats/link.ts";
+import type { Line } from "./line.ts";
 import type { Roster } from "./roster.ts";
 import type { Teller } from "./teller.ts";
 import {
   listed,
-  pieceBytes,
   pieces,
   sizeOfUser,
   type Answer,
@@ -33,7 +32,7 @@ export class Answers {
   #busy = false;
 
   constructor(
-    private readonly link: Link,
+    private readonly line: Line,
     private readonly teller: Teller,
     /** A scope's users here, all told; undefined where there is nobody. */
     private readonly told: (scope: string) => Roster | undefined,
@@ -66,12 +65,11 @@ export class Answers {
           states: value ?? [],
         };
         const body = JSON.stringify(answer);
-        // A pause while NATS is gone would answer questions that nobody waits for any longer.
-        if (this.link.up) this.link.nc.publish(next.subject, body);
+        this.line.sendText(next.subject, body);
         bytes += body.length;
         if (bytes >= WINDOW_BYTES) {
           bytes = 0;
-          await this.link.flush().catch(() => {});
+          await this.line.flush();
         }
         if (done) break;
       }
@@ -92,7 +90,7 @@ export class Answers {
 
   /** States in pieces that fit into messages; returns the last one. */
   *#states(found: readonly Found[]): Generator<State[], State[]> {
-    const budget = pieceBytes(this.link.maxPayload);
+    const budget = this.line.budget;
     let states: State[] = [];
     let size = 0;
     for (const { index, version, users } of found)

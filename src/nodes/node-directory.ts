@@ -1,4 +1,4 @@
-import type { Msg, Subscription } from "@nats-io/transport-node";
+import type { Msg } from "@nats-io/transport-node";
 import { Link, type LinkOptions } from "../broker/nats/link.ts";
 import type { AdmissionCount } from "../gateway/admission.ts";
 import type {
@@ -21,8 +21,9 @@ import {
   type Replies,
 } from "./commands.ts";
 import { GuestNumbers } from "./guest-numbers.ts";
-import { NodeRoom } from "./node-room.ts";
-import { BEAT_MS, Peers, type Peer } from "./peers.ts";
+import { Line } from "./line.ts";
+import { NodeRooms } from "./node-rooms.ts";
+import { BEAT_MS, Peers } from "./peers.ts";
 import type { Tally } from "./replica.ts";
 import { Roster } from "./roster.ts";
 import { SharedState } from "./state.ts";
@@ -30,7 +31,6 @@ import { NODE_PATTERN, NodeSubjects } from "./subjects.ts";
 import { Syncer } from "./syncer.ts";
 import { Teller } from "./teller.ts";
 import {
-  isTyping,
   ONLINE,
   parse,
   type Answer,
@@ -40,7 +40,6 @@ import {
   type CommandReply,
   type Diff,
   type Hello,
-  type TypingNote,
 } from "./wire.ts";
 
 export interface NodeOptions extends LinkOptions {
@@ -66,8 +65,6 @@ export interface NodeEvents {
 }
 
 const TICK_MS = 250;
-/** A node that is dead or slow does not hold a join up for longer. */
-const JOIN_WAIT_MS = 750;
 /** How long a new node waits for the others to be heard, and then for their answers, at most. */
 const HELLO_MS = 300;
 const START_MS = 2000;
@@ -78,16 +75,14 @@ const COMMAND_MS = 2000;
  * a node lacks it asks for; who is silent is gone. See README.md beside this file.
  */
 export class NodeDirectory implements Directory {
-  readonly #rooms = new Map<string, NodeRoom>();
-  /** Rooms whose first members wait. */
-  readonly #waiting = new Set<NodeRoom>();
+  readonly #line: Line;
+  readonly #rooms: NodeRooms;
   readonly #peers: Peers;
   readonly #syncer: Syncer;
   readonly #teller: Teller;
   readonly #answers: Answers;
   readonly #commands: Commands;
   readonly #guests: GuestNumbers;
-  readonly #subjects: NodeSubjects;
   /** Users online here, and everywhere. */
   readonly #roster = new Roster();
   readonly #online: Users;
@@ -100,23 +95,26 @@ export class NodeDirectory implements Directory {
   #closed = false;
 
   private constructor(
-    private readonly link: Link,
+    link: Link,
     private readonly state: SharedState,
     private readonly admission: AdmissionCount,
-    private readonly listener: DirectoryListener,
+    listener: DirectoryListener,
     options: NodeOptions,
     events: NodeEvents,
   ) {
     const subjects = new NodeSubjects(options.prefix, options.node);
-    this.#subjects = subjects;
+    this.#line = new Line(link, subjects, () =>
+      this.#peers.echo(performance.now()),
+    );
+    const line = this.#line;
     this.#guests = new GuestNumbers(state, events.tell);
     this.#online = new Users(this.#guests);
     this.#onlineTally = {
       join: (user) => this.#online.connected(user),
       leave: (user) => this.#online.disconnected(user),
     };
-    this.#teller = new Teller(link, subjects);
-    this.#answers = new Answers(link, this.#teller, (scope) =>
+    this.#teller = new Teller(line);
+    this.#answers = new Answers(line, this.#teller, (scope) =>
       this.#told(scope),
     );
     this.#peers = new Peers(
@@ -136,16 +134,23 @@ export class NodeDirectory implements Directory {
       peers: this.#peers.all,
       tally: (scope) =>
         scope === ONLINE ? this.#onlineTally : this.#rooms.get(scope),
-      scopes: () => [ONLINE, ...this.#rooms.keys()],
-      settled: (peer, scope) => this.#settled(peer, scope),
+      scopes: () => [ONLINE, ...this.#rooms.names],
+      settled: (peer, scope) => this.#rooms.settled(peer, scope),
       send: (peer, ask) =>
-        this.#teller.send(peer ? subjects.to(peer.id) : subjects.all, ask),
-      up: () => link.up,
+        line.send(peer ? subjects.to(peer.id) : subjects.all, ask),
+      up: () => line.up,
     });
+    this.#rooms = new NodeRooms(
+      line,
+      this.#teller,
+      this.#peers,
+      this.#syncer,
+      listener,
+    );
     this.#commands = new Commands(options.node, events.onCommand, {
       nodes: () => this.#peers.all.keys(),
-      sendAll: (message) => this.#teller.send(subjects.all, message),
-      send: (node, message) => this.#teller.send(subjects.to(node), message),
+      sendAll: (message) => line.send(subjects.all, message),
+      send: (node, message) => line.send(subjects.to(node), message),
     });
     this.#ticks = setInterval(() => this.#tick(), TICK_MS);
   }
@@ -226,22 +231,12 @@ export class NodeDirectory implements Directory {
     return new Set([...ids].filter((id) => this.#online.has(id)));
   }
 
-  enter(name: string, { user }: Place): void | Promise<void> {
-    const here = userOf(user);
-    const room = this.#rooms.get(name) ?? this.#follow(name);
-    room.roster.join(here);
-    room.presence.join(here);
-    this.#changedHere(room);
-    return room.ready;
+  enter(room: string, { user }: Place): void | Promise<void> {
+    return this.#rooms.enter(room, userOf(user));
   }
 
-  exit(name: string, { user }: Place): void {
-    const here = userOf(user);
-    const room = this.#rooms.get(name);
-    if (!room) return;
-    room.roster.leave(here);
-    room.presence.leave(here);
-    this.#changedHere(room);
+  exit(room: string, { user }: Place): void {
+    this.#rooms.exit(room, userOf(user));
   }
 
   count(name: string): number {
@@ -253,15 +248,8 @@ export class NodeDirectory implements Directory {
     return { count: presence?.count ?? 0, members: presence?.list() ?? [] };
   }
 
-  relay({ room: name, user, from, active }: Typing): void {
-    const room = this.#rooms.get(name);
-    if (!room) return;
-    for (const { replicas } of this.#peers.all.values())
-      if (replicas.get(name)?.size) {
-        const note: TypingNote = { typing: [user, from, active] };
-        this.#teller.send(room.subject, note);
-        return;
-      }
+  relay(note: Typing): void {
+    this.#rooms.relay(note);
   }
 
   totals(): Totals {
@@ -292,41 +280,36 @@ export class NodeDirectory implements Directory {
     clearTimeout(this.#beatSoon);
     clearTimeout(this.#onlineDiff);
     this.#syncer.close();
-    for (const room of this.#rooms.values()) room.close();
-    this.#rooms.clear();
-    if (this.link.up) {
+    this.#line.deafen();
+    this.#rooms.close();
+    if (this.#line.up) {
       this.#teller.bye();
       await this.#guests.close();
-      await this.link.flush().catch(() => {});
+      await this.#line.flush();
     }
-    await this.link.close();
+    await this.#line.close();
   }
 
   async #start(): Promise<void> {
-    const { link } = this;
-    const subjects = this.#subjects;
-    // Nobody hears it: this is the first node, and need not wait for others.
-    let alone = false;
-    const hello: Hello = { hello: true };
-    await link
-      .request(subjects.all, hello, () => true, HELLO_MS)
-      .catch((error: Error) => (alone = /nobody/.test(error.message)));
-    this.#hear(subjects.beats, (node, msg) => {
+    const line = this.#line;
+    const { subjects } = line;
+    const others = await line.anybody(HELLO_MS);
+    line.hear(subjects.beats, (node, msg) => {
       const beat = parse<Beat>(msg);
       if (beat?.beat !== undefined)
         this.#peers.heard(node, beat as Beat, performance.now());
     });
-    this.#hear(subjects.byes, (node) => this.#peers.gone(node));
-    this.#hear(subjects.onlines, (node, msg) => {
+    line.hear(subjects.byes, (node) => this.#peers.gone(node));
+    line.hear(subjects.onlines, (node, msg) => {
       const peer = this.#peers.all.get(node);
       const diff = parse<Diff>(msg);
       if (peer && diff) this.#syncer.diff(peer, ONLINE, diff as Diff);
     });
-    this.#hear(subjects.alls, (node, msg) => this.#asked(node, msg));
-    this.#hear(subjects.mine, (node, msg) => this.#asked(node, msg));
+    line.hear(subjects.alls, (node, msg) => this.#asked(node, msg));
+    line.hear(subjects.mine, (node, msg) => this.#asked(node, msg));
     this.beat();
-    await Promise.all([this.#guests.ready(), link.flush()]);
-    if (alone) return;
+    await Promise.all([this.#guests.ready(), line.flush()]);
+    if (!others) return;
     const by = performance.now() + START_MS;
     await Bun.sleep(HELLO_MS);
     // The answers come by events, but this is once in a process's life.
@@ -339,21 +322,6 @@ export class NodeDirectory implements Directory {
     return false;
   }
 
-  /** @param take is not given what this node says itself */
-  #hear(
-    subject: string,
-    take: (node: string, msg: Msg) => void,
-  ): Subscription | undefined {
-    if (this.link.nc.isClosed()) return undefined;
-    const { node, beat } = this.#subjects;
-    return this.link.subscribe(subject, (msg) => {
-      const from = NodeSubjects.sender(msg.subject);
-      if (this.#closed) return;
-      if (from !== node) take(from, msg);
-      else if (msg.subject === beat) this.#peers.echo(performance.now());
-    });
-  }
-
   #asked(node: string, msg: Msg): void {
     const message = parse<Hello & Ask & Answer & CommandMessage & CommandReply>(
       msg,
@@ -361,7 +329,7 @@ export class NodeDirectory implements Directory {
     if (!message) return;
     if (message.hello) msg.respond();
     else if (message.ask !== undefined)
-      this.#answers.add(this.#subjects.to(node), message as Ask);
+      this.#answers.add(this.#line.subjects.to(node), message as Ask);
     else if (message.answer !== undefined) {
       const peer = this.#peers.all.get(node);
       if (peer) this.#syncer.answer(peer, message as Answer, performance.now());
@@ -383,75 +351,6 @@ export class NodeDirectory implements Directory {
     return { address, user };
   }
 
-  #follow(name: string): NodeRoom {
-    const subject = this.#subjects.room(name);
-    const subscription = this.#hear(this.#subjects.rooms(name), (node, msg) =>
-      this.#heard(name, node, msg),
-    );
-    const room = new NodeRoom(name, subject, subscription);
-    this.#rooms.set(name, room);
-    const now = performance.now();
-    room.await(this.#peers.prompt(now), now + JOIN_WAIT_MS);
-    if (room.ready) this.#waiting.add(room);
-    // After the subscription: what is not in an answer is heard.
-    this.#syncer.follow(name);
-    return room;
-  }
-
-  #forget(room: NodeRoom): void {
-    this.#rooms.delete(room.name);
-    this.#waiting.delete(room);
-    this.#syncer.forget(room.name);
-    room.close();
-  }
-
-  #heard(name: string, node: string, msg: Msg): void {
-    const peer = this.#peers.all.get(node);
-    const message = parse<Diff & TypingNote>(msg);
-    if (!peer || !message) return;
-    if (isTyping(message)) {
-      const [user, from, active] = message.typing;
-      this.listener.note({ action: "typing", room: name, user, from, active });
-    } else this.#syncer.diff(peer, name, message as Diff);
-  }
-
-  /** Others' users in a scope changed, or became known. */
-  #settled(peer: Peer, scope: string): void {
-    const room = this.#rooms.get(scope);
-    if (!room) return;
-    if (room.presence.changed) this.#changed(room);
-    if (room.ready && !peer.unsure(scope)) {
-      room.known(peer);
-      if (!room.ready) this.#waiting.delete(room);
-    }
-  }
-
-  #changedHere(room: NodeRoom): void {
-    this.#changed(room);
-    // Half, so that with the other half there nobody hears much later than at one node.
-    room.diff ??= setTimeout(
-      () => this.#tellOthers(room),
-      presenceDelay(room.presence.count) / 2,
-    );
-  }
-
-  /** Tells the connections here, after a while: changes that come together leave together. */
-  #changed(room: NodeRoom): void {
-    room.tell ??= setTimeout(() => {
-      room.tell = undefined;
-      const change = room.presence.take();
-      if (change && room.roster.size > 0)
-        this.listener.presenceChanged(room.name, change);
-    }, presenceDelay(room.presence.count));
-  }
-
-  #tellOthers(room: NodeRoom): void {
-    clearTimeout(room.diff);
-    room.diff = undefined;
-    this.#teller.diff(room.name, room.subject, room.roster);
-    if (room.roster.size === 0) this.#forget(room);
-  }
-
   #onlineChanged(): void {
     this.#onlineDiff ??= setTimeout(
       () => this.#tellOnline(),
@@ -462,15 +361,13 @@ export class NodeDirectory implements Directory {
   #tellOnline(): void {
     clearTimeout(this.#onlineDiff);
     this.#onlineDiff = undefined;
-    this.#teller.diff(ONLINE, this.#subjects.online, this.#roster);
+    this.#teller.diff(ONLINE, this.#line.subjects.online, this.#roster);
   }
 
   /** Whose users are here, after the others were told of all of them. */
   #told(scope: string): Roster | undefined {
     if (scope === ONLINE) this.#tellOnline();
-    const room = this.#rooms.get(scope);
-    if (room?.roster.changed) this.#tellOthers(room);
-    const roster = scope === ONLINE ? this.#roster : room?.roster;
+    const roster = scope === ONLINE ? this.#roster : this.#rooms.told(scope);
     return roster && roster.size > 0 ? roster : undefined;
   }
 
@@ -494,11 +391,7 @@ export class NodeDirectory implements Directory {
     if (now - this.#beatAt >= BEAT_MS - TICK_MS / 2) this.beat();
     this.#peers.tick(now);
     this.#syncer.tick(now);
-    for (const room of this.#waiting)
-      if (now >= room.readyBy) {
-        this.#waiting.delete(room);
-        room.beReady();
-      }
+    this.#rooms.tick(now);
   }
 }
 

@@ -1,9 +1,7 @@
-import type { Link } from "../broker/nats/link.ts";
+import type { Line } from "./line.ts";
 import type { Roster } from "./roster.ts";
-import type { NodeSubjects } from "./subjects.ts";
 import {
   listed,
-  pieceBytes,
   pieces,
   sizeOfText,
   sizeOfUser,
@@ -18,10 +16,7 @@ export class Teller {
   /** Scopes told of since the last beat: no more than diffs in a second. */
   #changed = new Map<string, number>();
 
-  constructor(
-    private readonly link: Link,
-    private readonly subjects: NodeSubjects,
-  ) {}
+  constructor(private readonly line: Line) {}
 
   /** Version of the last diff. */
   get version(): number {
@@ -34,10 +29,10 @@ export class Teller {
     if (!change) return;
     const tell = (diff: Pick<Diff, "joined" | "left">): void => {
       const version = ++this.#version;
-      this.send(subject, { prev: roster.version, version, ...diff });
+      this.line.send(subject, { prev: roster.version, version, ...diff });
       roster.version = version;
     };
-    const budget = pieceBytes(this.link.maxPayload);
+    const { budget } = this.line;
     if (change.left.length > 0)
       for (const left of pieces(change.left, sizeOfText, budget))
         tell({ joined: [], left });
@@ -51,7 +46,7 @@ export class Teller {
     const changed = pieces(
       this.#changed,
       ([scope]) => sizeOfText(scope),
-      pieceBytes(this.link.maxPayload),
+      this.line.budget,
     );
     this.#changed = new Map();
     for (const piece of changed) {
@@ -61,16 +56,11 @@ export class Teller {
         upto: this.#version,
         changed: piece,
       };
-      this.send(this.subjects.beat, beat);
+      this.line.send(this.line.subjects.beat, beat);
     }
   }
 
   bye(): void {
-    this.send(this.subjects.bye, {});
-  }
-
-  send(subject: string, message: object): void {
-    // The client would keep it until NATS is back, without a bound.
-    if (this.link.up) this.link.nc.publish(subject, JSON.stringify(message));
+    this.line.send(this.line.subjects.bye, {});
   }
 }

@@ -10,6 +10,7 @@ import type { Command } from "../../src/nodes/commands.ts";
 import {
   DEAD_AFTER_MS,
   NodeDirectory,
+  type NodeEvents,
   type NodeOptions,
 } from "../../src/nodes/node-directory.ts";
 import { newNodeId } from "../../src/nodes/subjects.ts";
@@ -20,6 +21,31 @@ export const user = (id: string): User => ({ id, name: id.toUpperCase() });
 let prefixes = 0;
 /** A prefix that no other test uses. */
 export const freshPrefix = (): string => `d${process.pid}-${++prefixes}`;
+
+export function openDirectory(
+  options: Pick<NodeOptions, "urls" | "prefix"> & Partial<NodeOptions>,
+  admission: AdmissionCount,
+  listener: DirectoryListener,
+  events: NodeEvents = {
+    tell: console.error,
+    onEnd: console.error,
+    onCommand: () => undefined,
+  },
+): Promise<NodeDirectory> {
+  return NodeDirectory.open(
+    {
+      node: newNodeId(),
+      creds: "",
+      ca: "",
+      replicas: 1,
+      deadAfterMs: DEAD_AFTER_MS,
+      ...options,
+    },
+    admission,
+    listener,
+    events,
+  );
+}
 
 /** A node in this process, with what it was told. */
 export class TestNode implements AsyncDisposable, DirectoryListener {
@@ -39,17 +65,8 @@ export class TestNode implements AsyncDisposable, DirectoryListener {
   ): Promise<TestNode> {
     const node = new TestNode();
     node.prefix = prefix;
-    node.directory = await NodeDirectory.open(
-      {
-        urls,
-        prefix,
-        node: node.id,
-        creds: "",
-        ca: "",
-        replicas: 1,
-        deadAfterMs: DEAD_AFTER_MS,
-        ...options,
-      },
+    node.directory = await openDirectory(
+      { urls, prefix, node: node.id, ...options },
       new AdmissionCount(Infinity, Infinity),
       node,
       {
