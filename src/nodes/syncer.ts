@@ -8,7 +8,8 @@ const PACE_MS = 5;
 const MAX_SCOPES = 250;
 /** Questions to one node that are not answered yet, at most. Those of rooms just entered are asked at once. */
 const MAX_ASKED = 8;
-const ANSWER_MS = 1000;
+/** A node that answers many may need longer than one that is alone; until then it is not asked twice. */
+const ANSWER_MS = 2000;
 
 /**
  * Keeps replicas of the other nodes' scopes: takes diffs in, finds out what is missing, and asks for it until it is there
