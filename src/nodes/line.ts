@@ -6,12 +6,14 @@ import { pieceBytes } from "./wire.ts";
 /** What a node says and hears over its connection to NATS. */
 export class Line {
   #closed = false;
+  #told = false;
 
   constructor(
     private readonly link: Link,
     readonly subjects: NodeSubjects,
     /** The node's own beat came back. */
     private readonly echo: () => void,
+    private readonly tell: (message: string) => void,
   ) {}
 
   get up(): boolean {
@@ -42,9 +44,22 @@ export class Line {
     return this.link.subscribe(subject, (msg) => {
       if (this.#closed) return;
       const from = NodeSubjects.sender(msg.subject);
-      if (from !== node) take(from, msg);
+      if (from !== node) this.#take(from, msg, take);
       else if (msg.subject === beat) this.echo();
     });
+  }
+
+  #take(from: string, msg: Msg, take: (node: string, msg: Msg) => void): void {
+    try {
+      take(from, msg);
+    } catch (error) {
+      // Another program's, or another version's: told once, it would come again and again.
+      if (this.#told) return;
+      this.#told = true;
+      this.tell(
+        `a message on ${msg.subject} is not understood: ${(error as Error).message}`,
+      );
+    }
   }
 
   /** Resolves when NATS has taken everything said so far, or does not answer. */

@@ -33,6 +33,8 @@ import { Teller } from "./teller.ts";
 import {
   ONLINE,
   parse,
+  whole,
+  wholeDiff,
   type Answer,
   type Ask,
   type Beat,
@@ -103,8 +105,11 @@ export class NodeDirectory implements Directory {
     events: NodeEvents,
   ) {
     const subjects = new NodeSubjects(options.prefix, options.node);
-    this.#line = new Line(link, subjects, () =>
-      this.#peers.echo(performance.now()),
+    this.#line = new Line(
+      link,
+      subjects,
+      () => this.#peers.echo(performance.now()),
+      events.tell,
     );
     const line = this.#line;
     this.#guests = new GuestNumbers(state, events.tell);
@@ -295,15 +300,17 @@ export class NodeDirectory implements Directory {
     const { subjects } = line;
     const others = await line.anybody(HELLO_MS);
     line.hear(subjects.beats, (node, msg) => {
-      const beat = parse<Beat>(msg);
-      if (beat?.beat !== undefined)
-        this.#peers.heard(node, beat as Beat, performance.now());
+      const beat = whole<Beat>(
+        parse<Beat>(msg),
+        ["beat", "connections", "upto"],
+        ["changed"],
+      );
+      this.#peers.heard(node, beat, performance.now());
     });
     line.hear(subjects.byes, (node) => this.#peers.gone(node));
     line.hear(subjects.onlines, (node, msg) => {
       const peer = this.#peers.all.get(node);
-      const diff = parse<Diff>(msg);
-      if (peer && diff) this.#syncer.diff(peer, ONLINE, diff as Diff);
+      if (peer) this.#syncer.diff(peer, ONLINE, wholeDiff(parse<Diff>(msg)));
     });
     line.hear(subjects.alls, (node, msg) => this.#asked(node, msg));
     line.hear(subjects.mine, (node, msg) => this.#asked(node, msg));
@@ -326,10 +333,12 @@ export class NodeDirectory implements Directory {
     const message = parse<Hello & Ask & Answer & CommandMessage & CommandReply>(
       msg,
     );
-    if (!message) return;
     if (message.hello) msg.respond();
     else if (message.ask !== undefined)
-      this.#answers.add(this.#line.subjects.to(node), message as Ask);
+      this.#answers.add(
+        this.#line.subjects.to(node),
+        whole<Ask>(message, ["ask"], ["scopes"]),
+      );
     else if (message.answer !== undefined) {
       const peer = this.#peers.all.get(node);
       if (peer) this.#syncer.answer(peer, message as Answer, performance.now());

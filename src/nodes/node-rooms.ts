@@ -8,7 +8,13 @@ import type { Peer, Peers } from "./peers.ts";
 import type { Roster } from "./roster.ts";
 import type { Syncer } from "./syncer.ts";
 import type { Teller } from "./teller.ts";
-import { isTyping, parse, type Diff, type TypingNote } from "./wire.ts";
+import {
+  isTyping,
+  parse,
+  wholeDiff,
+  type Diff,
+  type TypingNote,
+} from "./wire.ts";
 
 /** A node that is dead or slow does not hold a join up for longer; a tick may add to it. */
 const JOIN_WAIT_MS = 750;
@@ -112,11 +118,11 @@ export class NodeRooms {
   #heard(name: string, node: string, msg: Msg): void {
     const peer = this.peers.all.get(node);
     const message = parse<Diff & TypingNote>(msg);
-    if (!peer || !message) return;
+    if (!peer) return;
     if (isTyping(message)) {
       const [user, from, active] = message.typing;
       this.listener.note({ action: "typing", room: name, user, from, active });
-    } else this.syncer.diff(peer, name, message as Diff);
+    } else this.syncer.diff(peer, name, wholeDiff(message));
   }
 
   #changedHere(room: NodeRoom): void {

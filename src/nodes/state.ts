@@ -8,7 +8,7 @@ import {
   type JetStreamClient,
   type JetStreamManager,
 } from "@nats-io/jetstream";
-import { NatsError, type Link } from "../broker/nats/link.ts";
+import { LinkError, NatsError, type Link } from "../broker/nats/link.ts";
 
 const WRONG_LAST_SEQUENCE = 10071;
 const WRONG_LAST_SEQUENCE_CONSTANT = 10164;
@@ -33,7 +33,7 @@ export class SharedState {
   readonly #js: JetStreamClient;
 
   private constructor(
-    link: Link,
+    private readonly link: Link,
     private readonly jsm: JetStreamManager,
     private readonly prefix: string,
   ) {
@@ -98,6 +98,8 @@ export class SharedState {
 
   /** From the stream's leader: a replica may be behind. */
   async #latest(name: string): Promise<Latest> {
+    // The client would wait for it.
+    if (!this.link.up) throw new LinkError("NATS is not there");
     try {
       const message = await this.jsm.streams.getMessage(
         `${this.prefix}-state`,

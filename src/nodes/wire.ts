@@ -74,17 +74,28 @@ export interface CommandReply {
 
 export const listed = ({ id, name }: User): Listed => [id, name];
 
-/** @returns undefined for what is no JSON object */
-export function parse<T extends object>(msg: Msg): Partial<T> | undefined {
-  try {
-    const value: unknown = msg.json();
-    return typeof value === "object" && value !== null
-      ? (value as Partial<T>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
+/** @throws Error it is no JSON object */
+export function parse<T extends object>(msg: Msg): Partial<T> {
+  const value: unknown = msg.json();
+  if (typeof value === "object" && value !== null) return value as Partial<T>;
+  throw new Error("no object");
 }
+
+/** @throws Error something is missing: it is taken in whole or not at all */
+export function whole<T extends object>(
+  message: Partial<T>,
+  numbers: readonly (keyof T & string)[],
+  lists: readonly (keyof T & string)[],
+): T {
+  for (const key of numbers)
+    if (!Number.isSafeInteger(message[key])) throw new Error(`no ${key}`);
+  for (const key of lists)
+    if (!Array.isArray(message[key])) throw new Error(`no list ${key}`);
+  return message as T;
+}
+
+export const wholeDiff = (message: Partial<Diff>): Diff =>
+  whole<Diff>(message, ["prev", "version"], ["joined", "left"]);
 
 /** Bytes of a user in a list, at most: a character is at most three bytes, and few need an escape. */
 export const sizeOfUser = ({ id, name }: User): number =>

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect } from "@nats-io/transport-node";
 import { natsServer, NatsServers, tellSkipped } from "../support/nats.ts";
 import { eventually, freshPrefix, TestNode, user } from "./support.ts";
 
@@ -175,6 +176,26 @@ describe.skipIf(!natsServer)("several nodes on one NATS", () => {
       expect(commands).toEqual([command]);
       expect(replies.get(id)).toBe(1);
     }
+    await close(nodes);
+  });
+
+  test("what nobody understands is told once, and nothing else", async () => {
+    const nodes = await open(2);
+    const [one, two] = nodes as [TestNode, TestNode];
+    await one.enter("r", "ann");
+    const nc = await connect({ servers: servers.urls.slice(7) });
+    for (const body of ["no JSON", "1", "{}", '{"joined":1}', '{"ask":1}'])
+      for (const what of ["beat", "online", "room.r", "all", `to.${one.id}`])
+        nc.publish(`${one.prefix}.node.${what}.${two.id}`, body);
+    nc.publish(
+      `${one.prefix}.node.online.${two.id}`,
+      JSON.stringify({ prev: 0, version: 1e6, joined: 7, left: [] }),
+    );
+    await nc.flush();
+    await two.enter("r", "bob");
+    await one.sees("r", "ann", "bob");
+    expect(one.messages).toHaveLength(1);
+    await nc.close();
     await close(nodes);
   });
 
