@@ -68,6 +68,8 @@ async function other(urls: string, task: string): Promise<void> {
     }
   }
   console.log("ready");
+  // Until it is killed.
+  await new Promise(() => {});
 }
 
 async function started(urls: string, task: string): Promise<Bun.Subprocess> {
@@ -99,7 +101,7 @@ else {
   const third = await open(servers.urls);
   await enter(third, "big", "late");
   console.log(
-    `a new node knew ${third.count("big")} of ${USERS} after ${(performance.now() - late) | 0} ms (start included)`,
+    `a new node knew ${third.count("big")} users of the room after ${(performance.now() - late) | 0} ms (start included)`,
   );
   await third.close();
   filler.kill();
