@@ -38,8 +38,12 @@ export class Answers {
     private readonly told: (scope: string) => Roster | undefined,
   ) {}
 
-  /** @param subject where the asker listens */
+  /**
+   * @param subject where the asker listens
+   * @throws Error what is asked for is no list of scopes
+   */
   add(subject: string, ask: Ask): void {
+    if (!ask.scopes.every(Array.isArray)) throw new Error("no scopes");
     if (this.#waiting.length === MAX_WAITING) return;
     this.#waiting.push({ subject, ask });
     if (!this.#busy) void this.#run();

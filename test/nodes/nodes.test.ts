@@ -184,7 +184,14 @@ describe.skipIf(!natsServer)("several nodes on one NATS", () => {
     const [one, two] = nodes as [TestNode, TestNode];
     await one.enter("r", "ann");
     const nc = await connect({ servers: servers.urls.slice(7) });
-    for (const body of ["no JSON", "1", "{}", '{"joined":1}', '{"ask":1}'])
+    for (const body of [
+      "no JSON",
+      "1",
+      "{}",
+      '{"joined":1}',
+      '{"ask":1}',
+      '{"ask":1,"scopes":[1]}',
+    ])
       for (const what of ["beat", "online", "room.r", "all", `to.${one.id}`])
         nc.publish(`${one.prefix}.node.${what}.${two.id}`, body);
     nc.publish(
