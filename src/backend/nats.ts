@@ -2,8 +2,8 @@ import { NatsBroker } from "../broker/nats/nats.ts";
 import type { LinkOptions } from "../broker/nats/link.ts";
 import type { Config } from "../config/options.ts";
 import { AdmissionCount } from "../gateway/admission.ts";
-import { LocalDirectory } from "../gateway/local-directory.ts";
-import { GuestCounter, Users } from "../gateway/users.ts";
+import { DEAD_AFTER_MS, NodeDirectory } from "../nodes/node-directory.ts";
+import { newNodeId } from "../nodes/subjects.ts";
 import { withWebhooks } from "../webhooks/webhooks.ts";
 import { tell, type Backend, type BackendListener } from "./backend.ts";
 
@@ -46,16 +46,38 @@ export async function openNats<From>(
     { tell, onEnd },
   );
   const broker = withWebhooks(nats, config, tell);
-  const directory = new LocalDirectory(
-    new AdmissionCount(config.maxConnections, config.maxConnectionsPerAddress),
-    new Users(new GuestCounter(0, () => {})),
-    listener,
-  );
-  return {
-    broker,
-    directory,
-    sessionKey: config.sessionKey || crypto.getRandomValues(new Uint8Array(32)),
-    historyIn: `NATS at ${nats.servers}`,
-    close: () => broker.close(),
-  };
+  let directory: NodeDirectory | undefined;
+  try {
+    directory = await NodeDirectory.open(
+      {
+        ...link,
+        prefix: config.natsPrefix,
+        node: newNodeId(),
+        replicas: config.natsReplicas,
+        deadAfterMs: DEAD_AFTER_MS,
+      },
+      new AdmissionCount(
+        config.maxConnections,
+        config.maxConnectionsPerAddress,
+      ),
+      listener,
+      { tell, onEnd, onCommand: () => null },
+    );
+    return {
+      broker,
+      directory,
+      sessionKey: config.sessionKey || (await directory.sharedSessionKey()),
+      historyIn: `NATS at ${nats.servers}`,
+      async close() {
+        await broker.flush();
+        // The other nodes need not wait for silence to know that nobody is here any more.
+        await directory!.close();
+        await broker.close();
+      },
+    };
+  } catch (error) {
+    await directory?.close();
+    await broker.close();
+    throw error;
+  }
 }

@@ -80,7 +80,6 @@ test.skipIf(!natsServer)(
     using _ = intercept(() => !random.chance(0.05));
     const prefix = freshPrefix();
     const flags = [
-      ...["--session-key", "shared"],
       ...["--slice-members", "3", "--ring-events-per-room", "8"],
       ...["--max-history-per-reply", "7", "--max-messages-per-second", "0"],
       ...["--max-requests-per-second", "0"],
