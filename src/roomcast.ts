@@ -12,7 +12,7 @@ import { Sessions } from "./gateway/sessions.ts";
 import { Hub } from "./threads/hub.ts";
 import type { HubOrigin } from "./threads/link-events.ts";
 import type { GatewayFigures } from "./threads/link.ts";
-import { Threads } from "./threads/threads.ts";
+import { Threads, type Trial } from "./threads/threads.ts";
 import { pageIf } from "./web/page.ts";
 
 /** A running server. */
@@ -35,16 +35,17 @@ export interface Roomcast {
 
 /**
  * Starts a server with everything inside.
+ * @param trial of gateway threads, in tests
  * @throws DataFolderError the data folder cannot be used
  * @throws Error it cannot listen
  */
-export function startRoomcast(config: Config): Roomcast {
+export function startRoomcast(config: Config, trial?: Trial): Roomcast {
   if (config.threads === 1) {
     const listener = new GatewayListener();
     return oneThread(config, openEmbedded(config, listener), listener);
   }
   const hub = new Hub(config);
-  return manyThreads(config, openEmbedded(config, hub), hub);
+  return manyThreads(config, openEmbedded(config, hub), hub, trial);
 }
 
 /**
@@ -137,9 +138,15 @@ function manyThreads(
   config: Config,
   backend: Backend<HubOrigin>,
   hub: Hub,
+  trial?: Trial,
 ): Roomcast {
   hub.backend = backend;
-  const threads = new Threads({ config, hub, sessionKey: backend.sessionKey });
+  const threads = new Threads({
+    config,
+    hub,
+    sessionKey: backend.sessionKey,
+    ...(trial && { trial }),
+  });
 
   return {
     server: { hostname: config.host, port: threads.port },

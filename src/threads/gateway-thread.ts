@@ -97,6 +97,7 @@ export class GatewayThread {
         drain: (timeoutMs, graceMs, connections) =>
           void this.#drain(timeoutMs, graceMs, connections),
         stop: () => void this.#stop(),
+        beat: () => this.#channel.send("alive"),
       },
       later: (flush) => {
         const wait = pacer.wait(performance.now());

@@ -1,5 +1,6 @@
 import { Channel } from "./channel.ts";
 import type { Hub } from "./hub.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { LinkEvents } from "./link-events.ts";
 import { LinkPlaces } from "./link-places.ts";
 import {
@@ -21,6 +22,7 @@ export class Link {
   readonly events: LinkEvents;
   readonly places: LinkPlaces;
   readonly channel: Channel<ToThread, ToHub>;
+  readonly heartbeat = new Heartbeat();
   /** Resolve when the thread has said so, or is gone. */
   readonly drained = Promise.withResolvers<void>();
   readonly stopped = Promise.withResolvers<void>();
@@ -48,6 +50,7 @@ export class Link {
         },
         drained: () => this.drained.resolve(),
         stopped: () => this.stopped.resolve(),
+        alive: () => this.heartbeat.answered(),
       },
       // A task brings a batch of a thread, or a commit: what it leads to goes out at its end.
       later: queueMicrotask,

@@ -1,6 +1,7 @@
 import type { Config } from "../config/options.ts";
 import type { DrainOptions } from "../gateway/drain.ts";
 import type { ThreadStart } from "./gateway-thread.ts";
+import { BEAT_MS } from "./heartbeat.ts";
 import type { Hub } from "./hub.ts";
 import { Link, type GatewayFigures } from "./link.ts";
 import { claimPort, type ClaimedPort } from "./port.ts";
@@ -19,12 +20,21 @@ export interface ThreadsOptions {
   readonly config: Config;
   readonly hub: Hub;
   readonly sessionKey: Uint8Array | string;
+  readonly trial?: Trial;
+}
+
+/** What tests of threads that hang need: a Worker's program that can be made to, and shorter waits. */
+export interface Trial {
+  readonly program: URL;
+  readonly beatMs: number;
 }
 
 interface Thread {
   readonly worker: Worker;
   readonly link: Link;
   readonly signal: StartSignal;
+  /** It was ended, because it did not answer. */
+  hung: boolean;
 }
 
 /** The gateway threads of a server: started, replaced when they die, drained, stopped. */
@@ -36,6 +46,7 @@ export class Threads {
   #started = 0;
   /** By thread: what the last replacement waited for. */
   readonly #restartMs: number[] = [];
+  readonly #beats: Timer;
 
   /**
    * Starts the threads, and returns when all of them listen.
@@ -58,6 +69,10 @@ export class Threads {
       for (const { worker } of this.#all) worker.terminate();
       throw error;
     }
+    this.#beats = setInterval(
+      () => this.#beat(),
+      options.trial?.beatMs ?? BEAT_MS,
+    );
   }
 
   get port(): number {
@@ -95,12 +110,13 @@ export class Threads {
         worker.terminate();
       }),
     );
+    clearInterval(this.#beats);
     this.#claimed?.release();
   }
 
-  /** Ends a thread as a crash would. For tests of what comes after. */
-  kill(index: number): void {
-    this.#threads[index]!.worker.terminate();
+  /** A thread's Worker. For tests of what comes after its end. */
+  worker(index: number): Worker {
+    return this.#threads[index]!.worker;
   }
 
   get #all(): Thread[] {
@@ -128,7 +144,9 @@ export class Threads {
 
   #start(index: number, port: number | undefined): Thread {
     const signal = new StartSignal();
-    const worker = new Worker(new URL("./worker.ts", import.meta.url));
+    const worker = new Worker(
+      this.options.trial?.program ?? new URL("./worker.ts", import.meta.url),
+    );
     const post = (message: ThreadStart | Part[]): void =>
       worker.postMessage(message);
     const link = new Link(this.options.hub, post);
@@ -145,8 +163,9 @@ export class Threads {
       this.#threads[index] = undefined;
       if (this.#ending) return;
       const lived = performance.now() - started;
+      const end = thread.hung ? "did not answer, was ended" : "ended";
       console.error(
-        `roomcast: gateway thread ${index} ended and is replaced; its clients reconnect${failure}`,
+        `roomcast: gateway thread ${index} ${end} and is replaced; its clients reconnect${failure}`,
       );
       this.#replace(index, lived);
     });
@@ -158,7 +177,28 @@ export class Threads {
       port,
       signal: signal.memory,
     });
-    return { worker, link, signal };
+    const thread: Thread = { worker, link, signal, hung: false };
+    return thread;
+  }
+
+  /** Finds threads that hang. An endless loop in JavaScript can be ended, and its sockets are closed then. */
+  #beat(): void {
+    for (const [index, thread] of this.#threads.entries())
+      switch (thread?.link.heartbeat.beat()) {
+        case "ask":
+          thread!.link.channel.send("beat");
+          break;
+        case "end":
+          thread!.hung = true;
+          thread!.worker.terminate();
+          break;
+        case "ended in vain":
+          // It hangs in native code, or in the kernel, and keeps its share of the port: new connections would hang too.
+          console.error(
+            `roomcast: gateway thread ${index} does not answer and cannot be ended: leaving, to be started again`,
+          );
+          process.exit(1);
+      }
   }
 
   #replace(index: number, lived: number): void {

@@ -60,6 +60,8 @@ export interface ToHub {
   drained(): void;
   /** Nothing listens any more. */
   stopped(): void;
+  /** The answer to `beat`. */
+  alive(): void;
 }
 
 /** Calls of the hub, in a gateway thread. */
@@ -124,6 +126,8 @@ export interface ToThread {
   inspect(number: number): void;
   drain(timeoutMs: number, graceMs: number, connections: number): void;
   stop(): void;
+  /** Asks for a sign of life. */
+  beat(): void;
 }
 
 /** Every name of an interface once: an operation's number on the wire is its place here. */
@@ -153,6 +157,7 @@ export const TO_HUB = operations<ToHub>()(
   "inspected",
   "drained",
   "stopped",
+  "alive",
 );
 
 export const TO_THREAD = operations<ToThread>()(
@@ -179,4 +184,5 @@ export const TO_THREAD = operations<ToThread>()(
   "inspect",
   "drain",
   "stop",
+  "beat",
 );

@@ -1,6 +1,8 @@
 import { Database } from "bun:sqlite";
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { join } from "node:path";
+import type { Config } from "../../src/config/options.ts";
+import { startRoomcast, type Roomcast } from "../../src/roomcast.ts";
 import { claimPort } from "../../src/threads/port.ts";
 import { Client, type Message } from "../support/client.ts";
 import {
@@ -147,50 +149,116 @@ describe("connections of different threads", () => {
   });
 });
 
-test("a thread that dies is replaced; its clients come back and miss nothing, nobody else notices", async () => {
-  await using server = new InProcessServer(...THREADS);
-  const clients = await atEachThread(server, 3);
-  const first = clients.map(threadOf);
-  for (const client of clients) await client.join("r");
-  for (const client of clients) await client.next(countIs(3));
-  const { epoch } = await clients[0]!.say("r", "before");
-  for (const client of clients)
-    if (!texts(client.events("r")).includes("before"))
-      await event(client, "r", "before");
-
-  server.roomcast.threads!.kill(1);
-  const dead = await Promise.race(
-    clients.map((client) => client.closed.then(() => client)),
-  );
-  expect((await dead.closed).code).toBe(1001);
-  const [one, other] = clients.filter((client) => client !== dead) as [
-    Client,
-    Client,
-  ];
-  expect(await one.next(somebodyLeft)).toMatchObject({
-    left: [dead.user],
-    count: 2,
-  });
-  await one.say("r", "meanwhile");
-  await event(other, "r", "meanwhile");
-
-  // Its replacement is found among the others' threads, and knows the session.
-  let back: Client | undefined;
-  while (!back) {
-    const session = `session=${dead.welcome.session}`;
-    const client = await Client.connect(server.url, "json", session);
-    if (first.includes(threadOf(client))) client.close();
-    else back = client;
+/** A server whose threads can be made to hang, which is noticed soon. */
+class HangingServer extends InProcessServer {
+  protected override start(config: Config): Roomcast {
+    return startRoomcast(config, {
+      program: new URL("../support/hanging-worker.ts", import.meta.url),
+      beatMs: 100,
+    });
   }
-  expect(back.user).toEqual(dead.user);
-  const joined = await back.join("r", { since: { epoch, seq: 1 } });
-  expect(joined).toMatchObject({ recovered: true, count: 3 });
-  expect(texts(joined.messages)).toEqual(["meanwhile"]);
-  const heard = event(back, "r", "after");
-  await other.say("r", "after");
-  await heard;
-  expect(await server.inMemory()).toMatchObject({ rooms: 3 });
-  for (const client of [one, other, back]) client.close();
+}
+
+test.each<[string, string, (worker: Worker) => void]>([
+  ["dies", "ended", (worker) => worker.terminate()],
+  [
+    "hangs",
+    "did not answer, was ended",
+    (worker) => worker.postMessage("loop"),
+  ],
+])(
+  "a thread that %s is replaced; its clients come back and miss nothing, nobody else notices",
+  async (_, told, end) => {
+    using complaints = spyOn(console, "error").mockImplementation(() => {});
+    await using server = new HangingServer(...THREADS);
+    const clients = await atEachThread(server, 3);
+    const first = clients.map(threadOf);
+    for (const client of clients) await client.join("r");
+    for (const client of clients) await client.next(countIs(3));
+    const { epoch } = await clients[0]!.say("r", "before");
+    for (const client of clients)
+      if (!texts(client.events("r")).includes("before"))
+        await event(client, "r", "before");
+
+    end(server.roomcast.threads!.worker(1));
+    const dead = await Promise.race(
+      clients.map((client) => client.closed.then(() => client)),
+    );
+    expect((await dead.closed).code).toBe(1001);
+    const [one, other] = clients.filter((client) => client !== dead) as [
+      Client,
+      Client,
+    ];
+    expect(await one.next(somebodyLeft)).toMatchObject({
+      left: [dead.user],
+      count: 2,
+    });
+    expect(complaints.mock.calls).toEqual([
+      [
+        `roomcast: gateway thread 1 ${told} and is replaced; its clients reconnect`,
+      ],
+    ]);
+    await one.say("r", "meanwhile");
+    await event(other, "r", "meanwhile");
+
+    // Its replacement is found among the others' threads, and knows the session.
+    let back: Client | undefined;
+    while (!back) {
+      const session = `session=${dead.welcome.session}`;
+      const client = await Client.connect(server.url, "json", session);
+      if (first.includes(threadOf(client))) client.close();
+      else back = client;
+    }
+    expect(back.user).toEqual(dead.user);
+    const joined = await back.join("r", { since: { epoch, seq: 1 } });
+    expect(joined).toMatchObject({ recovered: true, count: 3 });
+    expect(texts(joined.messages)).toEqual(["meanwhile"]);
+    const heard = event(back, "r", "after");
+    await other.say("r", "after");
+    await heard;
+    expect(await server.inMemory()).toMatchObject({ rooms: 3 });
+    for (const client of [one, other, back]) client.close();
+  },
+);
+
+test("a thread that hangs where nothing can end it ends the process, with a word", async () => {
+  await using server = Bun.spawn(
+    [
+      process.execPath,
+      "run",
+      "test/support/blocked-server.ts",
+      "--host",
+      "127.0.0.1",
+      "--port",
+      "0",
+      "--history",
+      "memory",
+      ...THREADS,
+    ],
+    {
+      cwd: join(import.meta.dir, "../.."),
+      stdin: "ignore",
+      stdout: "inherit",
+      stderr: "pipe",
+    },
+  );
+  expect(await server.stderr.text()).toBe(
+    "roomcast: gateway thread 1 does not answer and cannot be ended: leaving, to be started again\n",
+  );
+  expect(await server.exited).toBe(1);
+});
+
+test("threads that are merely not asked are not ended: the main thread stands still for longer than their patience", async () => {
+  using complaints = spyOn(console, "error").mockImplementation(() => {});
+  await using server = new HangingServer(...THREADS);
+  using ann = await Client.connect(server.url, "json", "room=r");
+  await ann.nextAction("room_joined");
+  Bun.sleepSync(4000);
+  expect(await ann.request({ action: "ping" })).toMatchObject({
+    action: "pong",
+  });
+  expect(await ann.say("r", "still here")).toMatchObject({ seq: 1 });
+  expect(complaints.mock.calls).toEqual([]);
 });
 
 test("a disk that stalls holds up acks, and nothing else", async () => {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig, parseCommandLine } from "../../src/config/load.ts";
+import type { Config } from "../../src/config/options.ts";
 import type { GatewayFigures } from "../../src/threads/link.ts";
 import { startRoomcast, type Roomcast } from "../../src/roomcast.ts";
 
@@ -43,7 +44,11 @@ export class InProcessServer implements RunningServer {
       ...THREAD_FLAGS,
       ...flags,
     ];
-    this.roomcast = startRoomcast(loadConfig(parseCommandLine(all), {}));
+    this.roomcast = this.start(loadConfig(parseCommandLine(all), {}));
+  }
+
+  protected start(config: Config): Roomcast {
+    return startRoomcast(config);
   }
 
   get url(): string {

@@ -185,6 +185,7 @@ export class WiredThread implements DirectoryListener {
         inspect: () => {},
         drain: () => {},
         stop: () => {},
+        beat: () => {},
       },
       later: setImmediate,
       ...(maxBytes === undefined ? {} : { peerMaxBytes: maxBytes }),
