@@ -13,8 +13,14 @@ const SUITES = [
   "test/server/text.test.ts",
   "test/server/limits.test.ts",
   "test/server/lifecycle.test.ts",
+  "test/server/hostile.test.ts",
+  "test/server/echo.test.ts",
+  "test/server/node-ws.test.ts",
   "test/invariants.test.ts",
   "test/crash.test.ts",
+  "test/client/client.test.ts",
+  "test/client/faults.test.ts",
+  "test/client/random.test.ts",
 ];
 
 test.skipIf(THREADS > 1).each(SUITES)(
