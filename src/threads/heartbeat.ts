@@ -30,7 +30,7 @@ export class Heartbeat {
 
   constructor(private readonly patience: Patience = PATIENCE) {}
 
-  /** To be called every `BEAT_MS`. "ask" wants an answer; each question has the one before it answered too. */
+  /** To be called every `BEAT_MS`. After "ask", `answered` is expected; it answers all that was asked before, too. */
   beat(): Verdict {
     const { beats, startBeats, endBeats } = this.patience;
     const waited = this.#unanswered++;

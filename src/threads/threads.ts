@@ -150,6 +150,7 @@ export class Threads {
     const post = (message: ThreadStart | Part[]): void =>
       worker.postMessage(message);
     const link = new Link(this.options.hub, post);
+    const thread: Thread = { worker, link, signal, hung: false };
     const started = performance.now();
     worker.onmessage = ({ data }: MessageEvent<Part[]>) =>
       link.channel.receive(data);
@@ -177,28 +178,30 @@ export class Threads {
       port,
       signal: signal.memory,
     });
-    const thread: Thread = { worker, link, signal, hung: false };
     return thread;
   }
 
-  /** Finds threads that hang. An endless loop in JavaScript can be ended, and its sockets are closed then. */
+  /** Finds threads that hang. One in JavaScript can be ended, whatever it does; its sockets are closed then. */
   #beat(): void {
-    for (const [index, thread] of this.#threads.entries())
-      switch (thread?.link.heartbeat.beat()) {
+    for (const [index, thread] of this.#threads.entries()) {
+      if (!thread) continue;
+      const { worker, link } = thread;
+      switch (link.heartbeat.beat()) {
         case "ask":
-          thread!.link.channel.send("beat");
+          link.channel.send("beat");
           break;
         case "end":
-          thread!.hung = true;
-          thread!.worker.terminate();
+          thread.hung = true;
+          worker.terminate();
           break;
         case "ended in vain":
-          // It hangs in native code, or in the kernel, and keeps its share of the port: new connections would hang too.
+          // It hangs below JavaScript, and keeps its share of the port: new connections would hang too.
           console.error(
             `roomcast: gateway thread ${index} does not answer and cannot be ended: leaving, to be started again`,
           );
           process.exit(1);
       }
+    }
   }
 
   #replace(index: number, lived: number): void {
