@@ -3,6 +3,7 @@ import { describe, expect, spyOn, test } from "bun:test";
 import { join } from "node:path";
 import type { Config } from "../../src/config/options.ts";
 import { startRoomcast, type Roomcast } from "../../src/roomcast.ts";
+import { Heartbeat, PATIENCE } from "../../src/threads/heartbeat.ts";
 import { claimPort } from "../../src/threads/port.ts";
 import { Client, type Message } from "../support/client.ts";
 import {
@@ -149,12 +150,14 @@ describe("connections of different threads", () => {
   });
 });
 
+const BEAT_MS = 100;
+
 /** A server whose threads can be made to hang, which is noticed soon. */
 class HangingServer extends InProcessServer {
   protected override start(config: Config): Roomcast {
     return startRoomcast(config, {
       program: new URL("../support/hanging-worker.ts", import.meta.url),
-      beatMs: 100,
+      beatMs: BEAT_MS,
     });
   }
 }
@@ -248,15 +251,18 @@ test("a thread that hangs where nothing can end it ends the process, with a word
   expect(await server.exited).toBe(1);
 });
 
-test("threads that are merely not asked are not ended: the main thread stands still for longer than their patience", async () => {
+test("a thread that answers is left alone, also when the main thread stood still for longer than its patience", async () => {
   using complaints = spyOn(console, "error").mockImplementation(() => {});
+  using beats = spyOn(Heartbeat.prototype, "beat");
+  const asked = async (times: number): Promise<void> => {
+    while (beats.mock.calls.length < times * 3) await Bun.sleep(1);
+  };
   await using server = new HangingServer(...THREADS);
   using ann = await Client.connect(server.url, "json", "room=r");
   await ann.nextAction("room_joined");
-  Bun.sleepSync(4000);
-  expect(await ann.request({ action: "ping" })).toMatchObject({
-    action: "pong",
-  });
+  await asked(5);
+  Bun.sleepSync(BEAT_MS * (PATIENCE.beats + 5));
+  await asked(PATIENCE.startBeats + 5);
   expect(await ann.say("r", "still here")).toMatchObject({ seq: 1 });
   expect(complaints.mock.calls).toEqual([]);
 });
