@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { THREADS } from "../support/server.ts";
 
-/** The server's own suites once more, against servers with three gateway threads. */
+/** The suites that speak to a server once more, against servers with three gateway threads. */
 
 // The preload's reaches only the first file of a run (Bun 1.4.5). A whole suite each: this only ends what hangs.
 setDefaultTimeout(180_000);
@@ -18,9 +18,9 @@ const SUITES = [
   "test/server/node-ws.test.ts",
   "test/invariants.test.ts",
   "test/crash.test.ts",
-  "test/client/client.test.ts",
   "test/client/faults.test.ts",
   "test/client/random.test.ts",
+  "test/protocol/readme.test.ts",
 ];
 
 test.skipIf(THREADS > 1).each(SUITES)(
