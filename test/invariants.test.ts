@@ -45,7 +45,7 @@ test.each(SMALL)(
   "in order, no gap, no double, every ack in history (%p)",
   async (...flags) => {
     const random = new Random(testSeed());
-    await using server = new InProcessServer(...OFF, ...flags);
+    await using server = await InProcessServer.start(...OFF, ...flags);
     const followers = Array.from(
       { length: 16 },
       (_, i) =>

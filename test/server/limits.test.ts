@@ -21,7 +21,10 @@ describe("a frame above --max-frame-bytes", () => {
   test.each(["json", "msgpack"] as const)(
     "ends the connection with 1009, in %s",
     async (format) => {
-      await using server = new InProcessServer("--max-frame-bytes", "512");
+      await using server = await InProcessServer.start(
+        "--max-frame-bytes",
+        "512",
+      );
       using bob = await Client.connect(server.url, format);
       bob.send({ action: "ping", x: "x".repeat(400) });
       await bob.nextAction("pong");
@@ -31,7 +34,10 @@ describe("a frame above --max-frame-bytes", () => {
   );
 
   test("is counted to the byte, and over all its fragments", async () => {
-    await using server = new InProcessServer("--max-frame-bytes", "512");
+    await using server = await InProcessServer.start(
+      "--max-frame-bytes",
+      "512",
+    );
     const exact = '{"action":"ping"}'.padEnd(512);
     using whole = await RawSocket.connect(portOf(server));
     whole.send(OPCODE.text, exact);
@@ -52,7 +58,10 @@ describe("a frame above --max-frame-bytes", () => {
   });
 
   test("does not reach anybody", async () => {
-    await using server = new InProcessServer("--max-frame-bytes", "512");
+    await using server = await InProcessServer.start(
+      "--max-frame-bytes",
+      "512",
+    );
     using bob = await Client.connect(server.url, "json");
     using ann = await Client.connect(server.url, "json");
     await bob.join("r");
@@ -69,7 +78,7 @@ describe("a frame above --max-frame-bytes", () => {
 });
 
 test("a text above --max-text-bytes of UTF-8 is too_large", async () => {
-  await using server = new InProcessServer("--max-text-bytes", "10");
+  await using server = await InProcessServer.start("--max-text-bytes", "10");
   using bob = await Client.connect(server.url);
   expect(bob.welcome.limits.max_text_bytes).toBe(10);
   await bob.join("r");
@@ -85,7 +94,7 @@ test("a text above --max-text-bytes of UTF-8 is too_large", async () => {
 });
 
 test("data above --max-data-bytes as JSON is too_large", async () => {
-  await using server = new InProcessServer("--max-data-bytes", "20");
+  await using server = await InProcessServer.start("--max-data-bytes", "20");
   for (const format of ["json", "msgpack"] as const) {
     using bob = await Client.connect(server.url, format);
     expect(bob.welcome.limits.max_data_bytes).toBe(20);
@@ -104,7 +113,7 @@ test("data above --max-data-bytes as JSON is too_large", async () => {
 });
 
 test("a name above --max-name-bytes, or a room above 128 bytes, is refused at connecting", async () => {
-  await using server = new InProcessServer("--max-name-bytes", "16");
+  await using server = await InProcessServer.start("--max-name-bytes", "16");
   const name = encodeURIComponent("ü".repeat(8));
   using bob = await Client.connect(server.url, "json", `name=${name}`);
   expect(bob.user.name).toBe("ü".repeat(8));
@@ -122,7 +131,10 @@ test("a name above --max-name-bytes, or a room above 128 bytes, is refused at co
 });
 
 test("a connection may be in --max-rooms-per-connection rooms at a time", async () => {
-  await using server = new InProcessServer("--max-rooms-per-connection", "2");
+  await using server = await InProcessServer.start(
+    "--max-rooms-per-connection",
+    "2",
+  );
   using bob = await Client.connect(server.url);
   expect(bob.welcome.limits.max_rooms_per_connection).toBe(2);
   await bob.join("a");
@@ -143,7 +155,7 @@ describe("connections", () => {
   const FULL = { status: 503, code: "too_many_connections" };
 
   test("above --max-connections are refused until one ends", async () => {
-    await using server = new InProcessServer("--max-connections", "2");
+    await using server = await InProcessServer.start("--max-connections", "2");
     using ann = await Client.connect(server.url, "json", "room=r");
     using bob = await Client.connect(server.url, "text", "room=r");
     await ann.next((m) => m.action === "members_changed" && m.count === 2);
@@ -157,7 +169,7 @@ describe("connections", () => {
   });
 
   test("above --max-connections-per-address are refused, those of other addresses are not", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--max-connections-per-address",
       "2",
     );
@@ -178,7 +190,7 @@ describe("connections", () => {
   });
 
   test("that were refused for another reason take no place", async () => {
-    await using server = new InProcessServer("--max-connections", "1");
+    await using server = await InProcessServer.start("--max-connections", "1");
     const port = portOf(server);
     for (const handshake of [
       { path: "/chat?format=xml" },
@@ -194,7 +206,10 @@ describe("connections", () => {
 
 describe("what is sent too fast", () => {
   test("is rate_limited above twice --max-messages-per-second, with the time to wait, and not stored", async () => {
-    await using server = new InProcessServer("--max-messages-per-second", "1");
+    await using server = await InProcessServer.start(
+      "--max-messages-per-second",
+      "1",
+    );
     using bob = await Client.connect(server.url);
     using ann = await Client.connect(server.url);
     expect(bob.welcome.limits.max_messages_per_second).toBe(1);
@@ -222,7 +237,10 @@ describe("what is sent too fast", () => {
   });
 
   test("is taken again after retry_after_ms", async () => {
-    await using server = new InProcessServer("--max-messages-per-second", "20");
+    await using server = await InProcessServer.start(
+      "--max-messages-per-second",
+      "20",
+    );
     using bob = await Client.connect(server.url);
     await bob.join("r");
     const answers = await say(bob, "r", 60);
@@ -235,7 +253,10 @@ describe("what is sent too fast", () => {
   });
 
   test("is rate_limited above four times --max-requests-per-second, and ends the connection with 4001 if it goes on", async () => {
-    await using server = new InProcessServer("--max-requests-per-second", "1");
+    await using server = await InProcessServer.start(
+      "--max-requests-per-second",
+      "1",
+    );
     using bob = await Client.connect(server.url);
     for (let ref = 0; ref < 2100; ref++) bob.send({ action: "ping", ref });
     expect((await bob.closed).code).toBe(4001);
@@ -255,7 +276,7 @@ describe("more than 20 bad frames", () => {
     ["msgpack", new Uint8Array([0xc1])],
     ["msgpack", "{}"],
   ] as const)("end a %s connection with 4000: %p", async (format, frame) => {
-    await using server = new InProcessServer();
+    await using server = await InProcessServer.start();
     using ann = await Client.connect(server.url, format);
     using bob = await Client.connect(server.url, format);
     for (let i = 0; i < 20; i++) bob.socket.send(frame);
@@ -288,7 +309,7 @@ describe("a slow consumer", () => {
   }
 
   test("is closed, resumes with nothing lost or doubled, and nobody else notices", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--backpressure-limit-bytes",
       "65536",
       "--max-messages-per-second",
@@ -339,7 +360,7 @@ describe("a slow consumer", () => {
   });
 
   test("is the one that is closed where all together have too many unsent bytes", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--backpressure-limit-bytes",
       "0",
       "--max-buffered-bytes",
@@ -367,7 +388,7 @@ describe("a slow consumer", () => {
 
 describe("a peer that gives no sign of life", () => {
   test("is pinged, then gone, also while it is sent to; one that answers stays", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--ping-interval-ms",
       "100",
       "--ping-timeout-ms",
@@ -401,7 +422,7 @@ describe("a peer that gives no sign of life", () => {
   });
 
   test("is any that answers nothing, whether or not it is in a room", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--ping-interval-ms",
       "100",
       "--ping-timeout-ms",
@@ -415,7 +436,7 @@ describe("a peer that gives no sign of life", () => {
   });
 
   test("is found on /echo too", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--ping-interval-ms",
       "100",
       "--ping-timeout-ms",
@@ -430,7 +451,7 @@ describe("a peer that gives no sign of life", () => {
   });
 
   test("stays as long as it sends anything", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--ping-interval-ms",
       "400",
       "--ping-timeout-ms",
@@ -455,7 +476,7 @@ describe("a room that receives more than it can carry", () => {
     ["its fan-out", "--overload-events"],
     ["the store", "--max-uncommitted-events"],
   ])("answers overloaded before it stores, for %s", async (_, flag) => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       flag,
       "5",
       "--max-messages-per-second",
@@ -490,7 +511,7 @@ describe("a room that receives more than it can carry", () => {
   });
 
   test("does not hold back another room", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--overload-events",
       "5",
       "--max-messages-per-second",
@@ -510,7 +531,7 @@ describe("a room that receives more than it can carry", () => {
 
 describe("idempotency keys", () => {
   test("are known up to --dedupe-max-keys", async () => {
-    await using server = new InProcessServer("--dedupe-max-keys", "3");
+    await using server = await InProcessServer.start("--dedupe-max-keys", "3");
     using bob = await Client.connect(server.url);
     await bob.join("r");
     for (const id of ["a", "b", "c", "d"]) await bob.say("r", id, { id });
@@ -522,7 +543,7 @@ describe("idempotency keys", () => {
   });
 
   test("are known for --dedupe-window-ms", async () => {
-    await using server = new InProcessServer("--dedupe-window-ms", "1");
+    await using server = await InProcessServer.start("--dedupe-window-ms", "1");
     using bob = await Client.connect(server.url);
     await bob.join("r");
     const { ts } = await bob.say("r", "x", { id: "k" });
@@ -536,7 +557,7 @@ describe("rooms without members", () => {
     (await server.inMemory()).rooms;
 
   test("stay in memory up to --max-idle-rooms", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--max-idle-rooms",
       // Each thread has its share.
       String(3 * THREADS),
@@ -558,7 +579,7 @@ describe("rooms without members", () => {
   });
 
   test("leave memory after --idle-room-ms; rooms with members stay", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--idle-room-ms",
       "1",
       "--ping-interval-ms",
@@ -575,7 +596,7 @@ describe("rooms without members", () => {
   });
 
   test("of a join that failed leave memory too", async () => {
-    await using server = new InProcessServer(
+    await using server = await InProcessServer.start(
       "--max-idle-rooms",
       "0",
       "--max-rooms-per-connection",
@@ -595,7 +616,7 @@ describe.each(["sqlite", "memory"])(
   "retention, with history in %s",
   (history) => {
     test("holds for events that are still in memory too", async () => {
-      await using server = new InProcessServer(
+      await using server = await InProcessServer.start(
         "--retention-events-per-room",
         "5",
         "--history",
@@ -633,7 +654,7 @@ describe.each(["sqlite", "memory"])(
 );
 
 test("memory mode forgets the oldest events above --memory-history-bytes, and says so", async () => {
-  await using server = new InProcessServer(
+  await using server = await InProcessServer.start(
     "--history",
     "memory",
     "--memory-history-bytes",
@@ -663,7 +684,10 @@ test("memory mode forgets the oldest events above --memory-history-bytes, and sa
 });
 
 test("a frame that is no request costs one all the same", async () => {
-  await using server = new InProcessServer("--max-requests-per-second", "10");
+  await using server = await InProcessServer.start(
+    "--max-requests-per-second",
+    "10",
+  );
   using client = await Client.connect(server.url);
   for (let ref = 0; ref < 60; ref++)
     client.send({ action: "send_message", room: 7, ref });

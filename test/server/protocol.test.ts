@@ -16,8 +16,8 @@ import { refusal, shake } from "./raw-socket.ts";
 /** The wire contract, as a client of any format sees it. */
 
 let server: InProcessServer;
-beforeAll(() => {
-  server = new InProcessServer(
+beforeAll(async () => {
+  server = await InProcessServer.start(
     "--max-messages-per-second",
     "0",
     "--max-requests-per-second",
@@ -39,7 +39,7 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
 
   describe("the welcome", () => {
     test("is the first frame, and tells who is connected, to what, with which limits", async () => {
-      await using quiet = new InProcessServer(
+      await using quiet = await InProcessServer.start(
         "--max-rooms-per-connection",
         "0",
       );
@@ -65,7 +65,7 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
     });
 
     test("counts the users online, each once", async () => {
-      await using quiet = new InProcessServer();
+      await using quiet = await InProcessServer.start();
       using bob = await connect("name=Bob", quiet);
       using second = await Client.connect(
         quiet.url,
@@ -630,7 +630,10 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
     });
 
     test("cuts a limit that is too large, in both directions, and history at joining", async () => {
-      await using small = new InProcessServer("--max-history-per-reply", "10");
+      await using small = await InProcessServer.start(
+        "--max-history-per-reply",
+        "10",
+      );
       using ann = await connect("", small);
       await ann.join("r");
       await say(ann, "r", 25);
@@ -658,7 +661,7 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
 
   describe("a long reply", () => {
     test("is cut and paged, while live events go on, without a gap or a repeat", async () => {
-      await using small = new InProcessServer(
+      await using small = await InProcessServer.start(
         "--max-history-per-reply",
         "10",
         "--max-messages-per-second",
@@ -700,7 +703,10 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
     });
 
     test("ends at its bytes, from the end that was asked for", async () => {
-      await using small = new InProcessServer("--max-reply-bytes", "2000");
+      await using small = await InProcessServer.start(
+        "--max-reply-bytes",
+        "2000",
+      );
       using bob = await connect("", small);
       const { epoch } = await bob.join("r");
       for (let i = 0; i < 10; i++) await bob.say("r", "x".repeat(500));
@@ -715,7 +721,10 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
     });
 
     test("holds at least one event, however large", async () => {
-      await using small = new InProcessServer("--max-reply-bytes", "1024");
+      await using small = await InProcessServer.start(
+        "--max-reply-bytes",
+        "1024",
+      );
       using bob = await connect("", small);
       const { epoch } = await bob.join("r");
       for (let i = 0; i < 3; i++) await bob.say("r", "x".repeat(4000));
@@ -887,7 +896,10 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
     });
 
     test("tells only the count in a large room", async () => {
-      await using small = new InProcessServer("--presence-detail-users", "2");
+      await using small = await InProcessServer.start(
+        "--presence-detail-users",
+        "2",
+      );
       using bob = await connect("", small);
       await bob.join("r");
       await changed(bob, "r");
@@ -932,7 +944,10 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
     });
 
     test("is not told in a large room", async () => {
-      await using small = new InProcessServer("--presence-detail-users", "2");
+      await using small = await InProcessServer.start(
+        "--presence-detail-users",
+        "2",
+      );
       using bob = await connect("", small);
       using ann = await connect("", small);
       using eve = await connect("", small);
@@ -1195,7 +1210,10 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
 
   test("frames that come while a reply is under way are answered in their order", async () => {
     // Less than one reply in a turn of the event loop: each has to wait.
-    await using slow = new InProcessServer("--reply-bytes-per-turn", "1024");
+    await using slow = await InProcessServer.start(
+      "--reply-bytes-per-turn",
+      "1024",
+    );
     using bob = await connect("", slow);
     const room = freshRoom();
     const order = [
@@ -1354,7 +1372,7 @@ describe.each(["json", "msgpack", "text"] as const)(
     });
 
     test("with another server's session is a new guest", async () => {
-      await using elsewhere = new InProcessServer();
+      await using elsewhere = await InProcessServer.start();
       using stranger = await Client.connect(elsewhere.url, "json", "name=Bob");
       const room = freshRoom();
       using watcher = await watch(room);
@@ -1368,7 +1386,7 @@ describe.each(["json", "msgpack", "text"] as const)(
     });
 
     test("without a name is given one that nobody online has, and that is never given again", async () => {
-      await using fresh = new InProcessServer();
+      await using fresh = await InProcessServer.start();
       const nameOf = async (query: string): Promise<[string, Client]> => {
         const client = await Client.connect(fresh.url, format, query);
         if (format !== "text") return [client.user.name, client];

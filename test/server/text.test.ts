@@ -6,8 +6,8 @@ import { event, freshRoom } from "./helpers.ts";
 /** The lines of the text format, as a person at a terminal sees them. */
 
 let server: InProcessServer;
-beforeAll(() => {
-  server = new InProcessServer("--max-messages-per-second", "0");
+beforeAll(async () => {
+  server = await InProcessServer.start("--max-messages-per-second", "0");
 });
 afterAll(() => server.stop());
 
@@ -38,7 +38,7 @@ async function connectAndJoin(
 }
 
 test("the greeting counts the users online", async () => {
-  await using quiet = new InProcessServer();
+  await using quiet = await InProcessServer.start();
   using bob = await connect("", quiet);
   using ann = await Client.connect(quiet.url, "json", "name=Ann");
   using eve = await connect("", quiet);
@@ -49,7 +49,7 @@ test("the greeting counts the users online", async () => {
 });
 
 test("a line is a message to the room general, and comes back as everybody sees it", async () => {
-  await using quiet = new InProcessServer();
+  await using quiet = await InProcessServer.start();
   using ann = await Client.connect(quiet.url, "json", "room=general&name=Ann");
   await ann.nextAction("room_joined");
   using bob = await connect("name=Bob", quiet);
@@ -222,14 +222,17 @@ test("a binary frame is an error, and too many of them end the connection", asyn
 });
 
 test("a text above its limit is an error", async () => {
-  await using small = new InProcessServer("--max-text-bytes", "10");
+  await using small = await InProcessServer.start("--max-text-bytes", "10");
   using bob = await connect("name=Bob", small);
   expect(await answer(bob, "x".repeat(11))).toMatch(/^! .*10/);
   expect(await answer(bob, "x".repeat(10))).toBe(`[Bob]: ${"x".repeat(10)}`);
 });
 
 test("what is sent too fast is an error that tells when to try again", async () => {
-  await using slow = new InProcessServer("--max-messages-per-second", "1");
+  await using slow = await InProcessServer.start(
+    "--max-messages-per-second",
+    "1",
+  );
   using bob = await connect("name=Bob", slow);
   for (const text of ["one", "two", "three"]) bob.send(text);
   expect((await bob.nextLine("! ")).line).toMatch(/try again in \d+ ms/);
@@ -248,7 +251,7 @@ test("typing and presence of others are not shown", async () => {
 });
 
 test("a server that shuts down says so in a line", async () => {
-  await using leaving = new InProcessServer();
+  await using leaving = await InProcessServer.start();
   using bob = await connect("", leaving);
   const told = bob.nextLine("! the server restarts: come back in ");
   await leaving.stop();

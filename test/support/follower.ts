@@ -17,13 +17,20 @@ export interface FollowedRoom {
   readonly held: Message[];
   /** Up to where the last join's reply, and the history after it, reached. */
   upto: number;
+  /** `ref` of the last send whose ack was no duplicate. */
+  ackedRef: number;
 }
 
 interface Unacked {
   readonly room: string;
   readonly id: string;
   readonly text: string;
+  /** Of its last try. */
+  ref: number;
 }
+
+/** Refusals after which a client tries again. */
+const FOR_NOW = /^(unavailable|outcome_unknown|overloaded)$/;
 
 /**
  * A client as strict as the contract allows the server to be: any repeat, hole or misplaced ack is a violation. It comes
@@ -37,15 +44,25 @@ export class Follower {
   readonly unacked: Unacked[] = [];
   resumes = 0;
   duplicates = 0;
+  /** Refusals for now, after which it tried again. */
+  refusals = 0;
   #socket: WebSocket | undefined;
   #session: string | undefined;
   #sent = 0;
+  #refs = 0;
+  /** What a refusal of the request with this `ref` is answered by. */
+  readonly #again = new Map<number, () => void>();
   #watchers = new Set<() => void>();
 
   constructor(
     readonly name: string,
     readonly format: Exclude<Format, "text">,
     private readonly url: () => string,
+    /**
+     * Of a server with its history in NATS: seqs of a room have holes between them, so that an ack does not tell what is
+     * before it; and requests may be refused for now, which is no violation: they are made again.
+     */
+    private readonly overNats = false,
   ) {}
 
   get connected(): boolean {
@@ -78,7 +95,7 @@ export class Follower {
       socket.onclose = () => {
         if (this.#socket === socket) {
           this.#socket = undefined;
-          for (const room of this.rooms.values()) leaveState(room);
+          this.#out();
         }
         resolve(false);
         this.#changed();
@@ -90,7 +107,7 @@ export class Follower {
   drop(): void {
     const socket = this.#socket;
     this.#socket = undefined;
-    for (const room of this.rooms.values()) leaveState(room);
+    this.#out();
     socket?.terminate();
     this.#changed();
   }
@@ -107,6 +124,7 @@ export class Follower {
       state: "out",
       held: [],
       upto: 0,
+      ackedRef: 0,
     };
     this.rooms.set(name, room);
     if (this.connected) this.#join(room);
@@ -138,7 +156,7 @@ export class Follower {
     const room = this.rooms.get(name);
     if (!this.connected || room?.state !== "in") return false;
     const id = `${this.name}-${++this.#sent}`;
-    const message: Unacked = { room: name, id, text: `${name} ${id}` };
+    const message: Unacked = { room: name, id, text: `${name} ${id}`, ref: 0 };
     this.unacked.push(message);
     this.#sendMessage(message);
     return true;
@@ -167,23 +185,65 @@ export class Follower {
     );
   }
 
-  #sendMessage({ room, id, text }: Unacked): void {
-    this.#send({ action: "send_message", room, id, text });
+  /** Nothing that was asked on a connection that is gone will be answered. */
+  #out(): void {
+    this.#again.clear();
+    for (const room of this.rooms.values()) {
+      room.state = "out";
+      room.held.length = 0;
+    }
+  }
+
+  /** Sends a request. @param again run where it is refused for now, once trying anew can help */
+  #ask(message: Message, again: () => void): number {
+    const ref = ++this.#refs;
+    if (this.overNats) this.#again.set(ref, again);
+    this.#send({ ...message, ref });
+    return ref;
+  }
+
+  #sendMessage(message: Unacked): void {
+    const { room, id, text } = message;
+    const ref = this.#ask({ action: "send_message", room, id, text }, () => {
+      // Outside of the room it is sent when the follower is in it again.
+      const { state } = this.rooms.get(room)!;
+      if (state === "in" && message.ref === ref) this.#sendMessage(message);
+    });
+    message.ref = ref;
+  }
+
+  #refused(message: Message): void {
+    const socket = this.#socket;
+    const again = this.#again.get(message.ref);
+    if (!again || !FOR_NOW.test(message.code))
+      return this.#violation(`error ${message.code}: ${message.message}`);
+    this.#again.delete(message.ref);
+    this.refusals++;
+    setTimeout(() => {
+      if (socket === this.#socket) again();
+    }, message.retry_after_ms ?? 100);
   }
 
   #join(room: FollowedRoom): void {
     room.state = "joining";
-    this.#send({
+    const join = {
       action: "join_room",
       room: room.name,
       echo: room.echo,
       ...(room.position === undefined
         ? {}
         : { since: { epoch: room.epoch, seq: room.position } }),
+    };
+    this.#ask(join, () => {
+      const { state } = room;
+      this.#join(room);
+      // Refused, it is still in the room.
+      if (state === "rejoining") room.state = state;
     });
   }
 
   #receive(message: Message): void {
+    if (message.action !== "error") this.#again.delete(message.ref);
     switch (message.action) {
       case "welcome":
         this.#session = message.session;
@@ -206,7 +266,7 @@ export class Follower {
       case "message_sent":
         return this.#acknowledged(message);
       case "error":
-        this.#violation(`error ${message.code}: ${message.message}`);
+        return this.#refused(message);
     }
   }
 
@@ -241,10 +301,13 @@ export class Follower {
   }
 
   #page(room: FollowedRoom): void {
-    this.#send({
+    const page = {
       action: "get_history",
       room: room.name,
       after: room.position,
+    };
+    this.#ask(page, () => {
+      if (room.state === "paging") this.#page(room);
     });
   }
 
@@ -275,12 +338,16 @@ export class Follower {
       this.#violation(`${id}: acked as ${before} and as ${seq}`);
     this.acked.set(id, seq);
     const index = this.unacked.findIndex((m) => m.id === id);
-    if (index >= 0) this.unacked.splice(index, 1);
+    if (index >= 0) this.unacked.splice(index, 1)[0]!.ref = 0;
     if (message.duplicate) {
       this.duplicates++;
       return;
     }
     const room = this.rooms.get(message.room)!;
+    // Accepted sends keep their order; one that was refused, or not answered, is sent again with a higher number.
+    if (message.ref <= room.ackedRef)
+      this.#violation(`${room.name}: ${id} is stored after a later one`);
+    room.ackedRef = message.ref;
     // Outside of the room an ack has no place among its events.
     if (
       room.state === "out" ||
@@ -288,20 +355,17 @@ export class Follower {
       room.state === "joining"
     )
       return;
+    const prev = this.overNats ? 0 : seq - 1;
     if (room.state === "paging") {
       if (!room.echo && seq > room.upto)
-        room.held.push({ seq, prev: seq - 1, text: `${message.room} ${id}` });
+        room.held.push({ seq, prev, text: `${message.room} ${id}` });
       return;
     }
     if (room.echo) {
       if (seq > room.position!)
         this.#violation(`${room.name}: ack ${seq} came before its event`);
     } else if (seq > room.upto)
-      this.#accept(
-        room,
-        { seq, prev: seq - 1, text: `${message.room} ${id}` },
-        "ack",
-      );
+      this.#accept(room, { seq, prev, text: `${message.room} ${id}` }, "ack");
   }
 
   #accept(room: FollowedRoom, event: Message, how: string): void {
@@ -325,9 +389,4 @@ export class Follower {
   #violation(what: string): void {
     this.violations.push(`${this.name} (${this.format}) in ${what}`);
   }
-}
-
-function leaveState(room: FollowedRoom): void {
-  room.state = "out";
-  room.held.length = 0;
 }

@@ -20,13 +20,13 @@ export class Proxy implements AsyncDisposable {
 
   private constructor(
     private readonly server: Server,
-    /** Where it passes connections on to; may change. */
-    public target: number,
+    /** Port to which it passes a connection on; may change, or be asked for with each. */
+    public target: number | (() => number),
   ) {
     server.on("connection", (client) => this.#pass(client));
   }
 
-  static async start(target: number): Promise<Proxy> {
+  static async start(target: number | (() => number)): Promise<Proxy> {
     const server = createServer({ pauseOnConnect: true });
     const proxy = new Proxy(server, target);
     await new Promise<void>((resolve) =>
@@ -126,7 +126,9 @@ export class Proxy implements AsyncDisposable {
       client.resetAndDestroy();
       return;
     }
-    const server = connect(this.target, "127.0.0.1");
+    const { target } = this;
+    const port = typeof target === "number" ? target : target();
+    const server = connect(port, "127.0.0.1");
     const pair: Pair = { client, server };
     this.#pairs.add(pair);
     for (const [from, to] of [

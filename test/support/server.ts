@@ -2,9 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig, parseCommandLine } from "../../src/config/load.ts";
-import type { Config } from "../../src/config/options.ts";
 import type { GatewayFigures } from "../../src/threads/link.ts";
-import { startRoomcast, type Roomcast } from "../../src/roomcast.ts";
+import type { Config } from "../../src/config/options.ts";
+import {
+  startOnNats,
+  startRoomcast,
+  type Roomcast,
+} from "../../src/roomcast.ts";
 
 /** A folder of its own, removed at the end of its scope. */
 export class TempFolder implements Disposable {
@@ -18,6 +22,15 @@ export class TempFolder implements Disposable {
 /** The whole server's tests run with one thread and with more: `ROOMCAST_TEST_THREADS=3 bun test test/server`. */
 export const THREADS = Number(process.env.ROOMCAST_TEST_THREADS ?? 1);
 const THREAD_FLAGS = ["--threads", String(THREADS)];
+/** They also run with history in NATS: `ROOMCAST_TEST_NATS=nats://127.0.0.1:4222 bun test test/server`. */
+export const NATS = process.env.ROOMCAST_TEST_NATS ?? "";
+
+/** @param data a server of the same folder has the same history */
+function natsFlags(data: string): string[] {
+  if (!NATS) return [];
+  const prefix = `t${Bun.hash(data).toString(36)}`;
+  return ["--nats", NATS, "--nats-prefix", prefix];
+}
 
 export interface RunningServer extends AsyncDisposable {
   /** ws://…, without a path */
@@ -25,30 +38,50 @@ export interface RunningServer extends AsyncDisposable {
   readonly http: string;
 }
 
+interface Started {
+  readonly folder: TempFolder;
+  readonly roomcast: Roomcast;
+}
+
+function configIn(folder: TempFolder, flags: readonly string[]): Config {
+  const all = [
+    ...["--port", "0", "--host", "127.0.0.1", "--data", folder.path],
+    ...["--drain-grace-ms", "0", ...THREAD_FLAGS, ...flags],
+  ];
+  return loadConfig(parseCommandLine(all), {});
+}
+
 /** A server in this process, on a free port, with real sockets and real files. Flags are those of the command line. */
 export class InProcessServer implements RunningServer {
   readonly roomcast: Roomcast;
-  readonly #folder = new TempFolder();
+  readonly #folder: TempFolder;
   #stopped = false;
 
-  constructor(...flags: string[]) {
-    const all = [
-      "--port",
-      "0",
-      "--host",
-      "127.0.0.1",
-      "--data",
-      this.#folder.path,
-      "--drain-grace-ms",
-      "0",
-      ...THREAD_FLAGS,
-      ...flags,
-    ];
-    this.roomcast = this.start(loadConfig(parseCommandLine(all), {}));
+  /** With its own history, whatever the run's. A server with its history in NATS cannot be had at once: see `start`. */
+  constructor(...from: readonly string[] | readonly [Started]) {
+    const [first] = from;
+    if (typeof first === "object") {
+      this.#folder = first.folder;
+      this.roomcast = first.roomcast;
+      return;
+    }
+    this.#folder = new TempFolder();
+    this.roomcast = this.start(configIn(this.#folder, from as string[]));
   }
 
   protected start(config: Config): Roomcast {
     return startRoomcast(config);
+  }
+
+  /** With the history of this run. */
+  static async start(...flags: string[]): Promise<InProcessServer> {
+    if (!NATS) return new InProcessServer(...flags);
+    const folder = new TempFolder();
+    const config = configIn(folder, [...natsFlags(folder.path), ...flags]);
+    const roomcast = await startOnNats(config, (reason) => {
+      throw new Error(reason);
+    });
+    return new InProcessServer({ folder, roomcast });
   }
 
   get url(): string {
@@ -122,6 +155,7 @@ export class ServerProcess implements RunningServer {
         "--data",
         data,
         ...THREAD_FLAGS,
+        ...natsFlags(data),
         ...flags,
       ],
       {
