@@ -17,6 +17,8 @@ export interface FollowedRoom {
   readonly held: Message[];
   /** Up to where the last join's reply, and the history after it, reached. */
   upto: number;
+  /** Ids of what it sent there. */
+  readonly sent: Set<string>;
   /** `ref` of the last send whose ack was no duplicate. */
   ackedRef: number;
 }
@@ -124,6 +126,7 @@ export class Follower {
       state: "out",
       held: [],
       upto: 0,
+      sent: new Set(),
       ackedRef: 0,
     };
     this.rooms.set(name, room);
@@ -157,6 +160,7 @@ export class Follower {
     if (!this.connected || room?.state !== "in") return false;
     const id = `${this.name}-${++this.#sent}`;
     const message: Unacked = { room: name, id, text: `${name} ${id}`, ref: 0 };
+    room.sent.add(id);
     this.unacked.push(message);
     this.#sendMessage(message);
     return true;

@@ -2,6 +2,7 @@ import { connect, type NodeConnectionOptions } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Proxy } from "./proxy.ts";
 import { TempFolder } from "./server.ts";
 
 /** Where the tests find a NATS server; undefined where there is none. */
@@ -26,6 +27,9 @@ function freePort(): number {
   listener.stop(true);
   return port;
 }
+
+const ports = (count: number): number[] =>
+  Array.from({ length: count }, freePort);
 
 /** A nats-server process of its own. Its ports and files stay the same over restarts. */
 export class NatsServer {
@@ -61,24 +65,40 @@ export class NatsServer {
   }
 }
 
+/** The way of one server's connections to another's. */
+interface Route {
+  readonly from: number;
+  readonly to: number;
+  readonly proxy: Proxy;
+}
+
+/** Where nobody listens: servers tell each other their addresses, and would find ways past the proxies. */
+const NOWHERE = "127.0.0.1:1";
+
 /** One server, or several as a cluster, in a temporary folder, on free ports of the loopback. */
 export class NatsServers implements AsyncDisposable {
   readonly servers: readonly NatsServer[];
   readonly #folder = new TempFolder();
 
   private constructor(
-    count: number,
+    ports: readonly number[],
     settings: string,
     private readonly access: NodeConnectionOptions,
+    /** Empty where servers are connected directly. */
+    private readonly routes: readonly Route[],
   ) {
-    const routes = Array.from({ length: count }, freePort);
-    this.servers = routes.map((route, i) => {
+    this.servers = ports.map((own, i) => {
       const name = `n${i}`;
       const port = freePort();
       const config = join(this.#folder.path, `${name}.conf`);
       const store = join(this.#folder.path, name);
       mkdirSync(store);
-      const others = routes.map((r) => `nats://127.0.0.1:${r}`);
+      const others =
+        routes.length > 0
+          ? routes.filter(({ from }) => from === i).map((r) => r.proxy.port)
+          : ports;
+      const urls = others.map((other) => `nats://127.0.0.1:${other}`);
+      const advertise = routes.length > 0 ? `, advertise: "${NOWHERE}"` : "";
       writeFileSync(
         config,
         [
@@ -86,8 +106,8 @@ export class NatsServers implements AsyncDisposable {
           `listen: 127.0.0.1:${port}`,
           `jetstream { store_dir: ${JSON.stringify(store)}, max_mem: 64MB, max_file: 4GB }`,
           settings,
-          count > 1
-            ? `cluster { name: c, listen: 127.0.0.1:${route}, routes: ${JSON.stringify(others)} }`
+          ports.length > 1
+            ? `cluster { name: c, listen: 127.0.0.1:${own}${advertise}, routes: ${JSON.stringify(urls)} }`
             : "",
         ].join("\n"),
       );
@@ -105,10 +125,52 @@ export class NatsServers implements AsyncDisposable {
     settings = "",
     access: NodeConnectionOptions = {},
   ): Promise<NatsServers> {
-    const servers = new NatsServers(count, settings, access);
-    for (const server of servers.servers) server.start();
-    await servers.answer();
-    return servers;
+    return new NatsServers(ports(count), settings, access, []).#started();
+  }
+
+  /** A cluster whose servers can be cut off from each other. */
+  static async startSeverable(count: number): Promise<NatsServers> {
+    const own = ports(count);
+    const routes: Route[] = [];
+    for (const from of own.keys())
+      for (const [to, port] of own.entries())
+        if (to !== from)
+          routes.push({ from, to, proxy: await Proxy.start(port) });
+    return new NatsServers(own, "", {}, routes).#started();
+  }
+
+  async #started(): Promise<this> {
+    for (const server of this.servers) server.start();
+    await this.answer();
+    return this;
+  }
+
+  /**
+   * Cuts a server off from the others; its clients can still reach it.
+   * @param silently nobody is told: what is sent waits, as in a network that has lost its way
+   */
+  cutOff(server: NatsServer, silently: boolean): void {
+    for (const { proxy } of this.#routesOf(server)) {
+      if (silently) {
+        proxy.stall();
+        continue;
+      }
+      proxy.refuse(true);
+      proxy.cut();
+    }
+  }
+
+  /** Ends what `cutOff` began. */
+  reconnect(server: NatsServer): void {
+    for (const { proxy } of this.#routesOf(server)) {
+      proxy.refuse(false);
+      proxy.flow();
+    }
+  }
+
+  #routesOf(server: NatsServer): Route[] {
+    const index = this.servers.indexOf(server);
+    return this.routes.filter(({ from, to }) => from === index || to === index);
   }
 
   get urls(): string {
@@ -161,6 +223,7 @@ export class NatsServers implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     // A stopped process must go on to be ended.
     await Promise.all(this.servers.map((server) => server.kill()));
+    for (const { proxy } of this.routes) await proxy[Symbol.asyncDispose]();
     this.#folder[Symbol.dispose]();
   }
 }

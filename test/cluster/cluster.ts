@@ -1,0 +1,118 @@
+import { NatsServers, type NatsServer } from "../support/nats.ts";
+import type { Random } from "../support/random.ts";
+import { ServerProcess, TempFolder } from "../support/server.ts";
+
+const FLAGS = [
+  // Nodes know each other's guests.
+  ...["--session-key", "of the cluster"],
+  ...["--max-messages-per-second", "0", "--max-requests-per-second", "0"],
+  ...["--max-connections-per-address", "0"],
+  // Small, so that every path is taken: several slices, cut replies, reads from the streams.
+  ...["--slice-members", "3", "--ring-events-per-room", "16"],
+  ...["--max-history-per-reply", "20"],
+];
+
+/** A place where a gateway process runs, and is started anew when it has ended. */
+export class Node {
+  #server: ServerProcess | undefined;
+  #port = "0";
+
+  constructor(
+    private readonly data: string,
+    private readonly flags: readonly string[],
+  ) {}
+
+  get up(): boolean {
+    return this.#server !== undefined;
+  }
+
+  get server(): ServerProcess {
+    return this.#server!;
+  }
+
+  /** On the port of its last run. Like whoever keeps a service running, it tries again where NATS is not there. */
+  async start(): Promise<void> {
+    for (;;) {
+      try {
+        this.#server = await ServerProcess.start(
+          this.data,
+          ...["--port", this.#port],
+          ...this.flags,
+        );
+        this.#port = String(this.#server.port);
+        return;
+      } catch {
+        await Bun.sleep(200);
+      }
+    }
+  }
+
+  /** @returns the exit code */
+  async end(signal: "SIGKILL" | "SIGTERM"): Promise<number> {
+    const server = this.server;
+    this.#server = undefined;
+    return await server.signal(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+}
+
+let prefixes = 0;
+
+export interface ClusterOptions {
+  readonly streams?: number;
+  readonly replicas?: number;
+  readonly flags?: readonly string[];
+}
+
+/** Two gateway processes over NATS servers. */
+export class Cluster implements AsyncDisposable {
+  readonly #folder = new TempFolder();
+  readonly prefix = `c${++prefixes}`;
+  readonly streams: number;
+  readonly nodes: readonly [Node, Node];
+
+  private constructor(
+    readonly nats: NatsServers,
+    { streams = 1, replicas = 3, flags = [] }: ClusterOptions,
+  ) {
+    this.streams = streams;
+    const all = [
+      ...FLAGS,
+      ...["--nats", nats.urls, "--nats-prefix", this.prefix],
+      ...["--nats-streams", `${streams}`, "--nats-replicas", `${replicas}`],
+      ...flags,
+    ];
+    const node = (): Node => new Node(this.#folder.path, all);
+    this.nodes = [node(), node()];
+  }
+
+  /** @param nats stays the caller's */
+  static async start(
+    nats: NatsServers,
+    options: ClusterOptions = {},
+  ): Promise<Cluster> {
+    const cluster = new Cluster(nats, options);
+    await Promise.all(cluster.nodes.map((node) => node.start()));
+    return cluster;
+  }
+
+  /** One of the gateways that run; any, where none does. */
+  aServer(random: Random): ServerProcess {
+    const up = this.nodes.filter((node) => node.up);
+    return random.pick(up.length > 0 ? up : this.nodes).server;
+  }
+
+  /** The NATS server that leads one of the streams. */
+  aLeader(random: Random): Promise<NatsServer> {
+    const stream = random.below(this.streams);
+    return this.nats.leaderOf(`${this.prefix}-${stream}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
+    this.#folder[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,119 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  natsServer,
+  NatsServers,
+  tellSkipped,
+  type NatsServer,
+} from "../support/nats.ts";
+import { Random, testSeed } from "../support/random.ts";
+import { Cluster } from "./cluster.ts";
+import { Load } from "./load.ts";
+
+/**
+ * Two gateway processes on three NATS servers, three replicas, clients that come back at either gateway, and what happens to
+ * such machines. A longer soak: `ROOMCAST_TEST_ROUNDS=20 bun test test/cluster/faults.test.ts`.
+ */
+
+tellSkipped("faults of two gateways on three NATS servers");
+/** Faults in a run. */
+const ROUNDS = Number(process.env.ROOMCAST_TEST_ROUNDS ?? 1);
+/** A round waits for NATS to choose leaders, twice at worst; what waits for ever is told long before. */
+setDefaultTimeout(60_000 + ROUNDS * 4 * 60_000);
+
+interface Scene {
+  readonly cluster: Cluster;
+  readonly nats: NatsServers;
+  readonly load: Load;
+  readonly random: Random;
+}
+
+/** What happens, to its end: afterwards everything runs again. */
+type Fault = (scene: Scene) => Promise<void>;
+
+const FAULTS = {
+  "a stream's leader is killed": async ({ cluster, nats, load, random }) => {
+    const leader = await cluster.aLeader(random);
+    await leader.kill();
+    // Sometimes it is back before another one leads, sometimes only long after.
+    if (random.chance(0.5)) await load.progress(1);
+    leader.start();
+    await nats.answer();
+  },
+  "a NATS server stops and goes on": async ({ cluster, load, random }) => {
+    const server = await aServer(cluster, random);
+    server.signal("SIGSTOP");
+    try {
+      if (random.chance(0.7)) await load.progress(1);
+      else await Bun.sleep(random.below(3000));
+    } finally {
+      server.signal("SIGCONT");
+    }
+  },
+  "a NATS server is cut off": async ({ cluster, nats, load, random }) => {
+    const server = await aServer(cluster, random);
+    nats.cutOff(server, random.chance(0.5));
+    // Who is connected to the server that is cut off is refused, and comes back elsewhere only if it is told to: so not
+    // everybody makes progress, but the others do.
+    await load.aWhile();
+    await Bun.sleep(random.below(6000));
+    nats.reconnect(server);
+  },
+  "a gateway is killed": async ({ cluster, load, random }) => {
+    const node = random.pick(cluster.nodes);
+    expect(await node.end("SIGKILL")).not.toBe(0);
+    if (random.chance(0.5)) await load.progress(3);
+    await node.start();
+  },
+  "all of NATS is restarted": async ({ nats, random }) => {
+    await Promise.all(nats.servers.map((server) => server.kill()));
+    await Bun.sleep(random.below(3000));
+    for (const server of nats.servers) server.start();
+    await nats.answer();
+  },
+} satisfies Record<string, Fault>;
+
+/** Mostly one that leads a stream. */
+function aServer(cluster: Cluster, random: Random): Promise<NatsServer> {
+  return random.chance(0.6)
+    ? cluster.aLeader(random)
+    : Promise.resolve(random.pick(cluster.nats.servers));
+}
+
+const RUNS: readonly {
+  readonly name: string;
+  readonly streams: number;
+  /** How often, in a run of one round. */
+  readonly times: number;
+  readonly faults: readonly Fault[];
+}[] = [
+  ...Object.entries(FAULTS).map(([name, fault], i) => ({
+    name,
+    // Rooms in one stream, or spread over several with leaders of their own.
+    streams: i % 2 ? 4 : 1,
+    times: fault === FAULTS["a gateway is killed"] ? 4 : 1,
+    faults: [fault],
+  })),
+  {
+    name: "all kinds of faults, in any order",
+    streams: 4,
+    times: 3,
+    faults: Object.values(FAULTS),
+  },
+];
+
+describe.skipIf(!natsServer)("nothing is lost, doubled or turned round", () => {
+  test.each(RUNS)("$name", async ({ streams, times, faults }) => {
+    const random = new Random(testSeed());
+    await using nats = await NatsServers.startSeverable(3);
+    await using cluster = await Cluster.start(nats, { streams });
+    await using load = await Load.start(cluster, random);
+    const scene = { cluster, nats, load, random };
+    for (let round = 0; round < ROUNDS * times; round++) {
+      await load.aWhile();
+      await random.pick(faults)(scene);
+      await load.progress(5);
+    }
+    await load.finish();
+    expect(load.resumes).toBeGreaterThan(0);
+  });
+});
