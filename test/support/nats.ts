@@ -47,6 +47,11 @@ export class NatsServer {
     return `nats://127.0.0.1:${this.port}`;
   }
 
+  /** By itself: its configuration is wrong, perhaps. */
+  get ended(): boolean {
+    return this.#process?.exitCode !== null;
+  }
+
   start(): void {
     this.#process = Bun.spawn([natsServer!, "-c", this.config], {
       stdin: "ignore",
@@ -179,12 +184,13 @@ export class NatsServers implements AsyncDisposable {
 
   /** Resolves when JetStream of every server answers, with a leader and all members. */
   async answer(): Promise<void> {
-    for (const { url } of this.servers)
+    for (const server of this.servers)
       for (;;) {
+        if (server.ended) throw new Error(`${server.name} of NATS has ended`);
         try {
           const nc = await connect({
             ...this.access,
-            servers: url.slice(7),
+            servers: server.url.slice(7),
             reconnect: false,
           });
           try {

@@ -122,7 +122,7 @@ export class InProcessServer implements RunningServer {
 /** The server as a user starts it: a process of its own, that can be killed. */
 export class ServerProcess implements RunningServer {
   private constructor(
-    readonly process: Bun.Subprocess<"ignore", "pipe", "inherit">,
+    readonly process: Bun.Subprocess<"ignore", "pipe", "inherit" | "pipe">,
     readonly port: number,
     /** What it printed when it was ready. */
     readonly greeting: string,
@@ -133,14 +133,28 @@ export class ServerProcess implements RunningServer {
 
   /** Resolves when it listens. */
   static start(data: string, ...flags: string[]): Promise<ServerProcess> {
-    return ServerProcess.startUnder([], data, ...flags);
+    return ServerProcess.#start("inherit", [], data, flags);
+  }
+
+  /** What it writes to stderr is kept: see `complaints`. */
+  static startHeard(data: string, ...flags: string[]): Promise<ServerProcess> {
+    return ServerProcess.#start("pipe", [], data, flags);
   }
 
   /** @param wrapper a command that becomes what its arguments say */
-  static async startUnder(
+  static startUnder(
     wrapper: readonly string[],
     data: string,
     ...flags: string[]
+  ): Promise<ServerProcess> {
+    return ServerProcess.#start("inherit", wrapper, data, flags);
+  }
+
+  static async #start(
+    stderr: "inherit" | "pipe",
+    wrapper: readonly string[],
+    data: string,
+    flags: readonly string[],
   ): Promise<ServerProcess> {
     const child = Bun.spawn(
       [
@@ -162,7 +176,7 @@ export class ServerProcess implements RunningServer {
         cwd: join(import.meta.dir, "../.."),
         stdin: "ignore",
         stdout: "pipe",
-        stderr: "inherit",
+        stderr,
       },
     );
     const reader = child.stdout.getReader();
@@ -191,6 +205,11 @@ export class ServerProcess implements RunningServer {
   async signal(signal: NodeJS.Signals): Promise<number> {
     this.process.kill(signal);
     return await this.process.exited;
+  }
+
+  /** Everything it wrote to stderr until it ended. */
+  complaints(): Promise<string> {
+    return new Response(this.process.stderr).text();
   }
 
   /** Everything it prints until it ends. */

@@ -1,3 +1,4 @@
+import type { Certainty } from "./certainty.ts";
 import { LinkError } from "./link.ts";
 import type { Feed } from "./feed.ts";
 import type { Pages } from "./pages.ts";
@@ -23,6 +24,7 @@ export class Healer {
   constructor(
     private readonly reader: StreamReader,
     private readonly pages: Pick<Pages, "prevOfFirst">,
+    private readonly certainty: Pick<Certainty, "endsAt">,
     private readonly up: () => boolean,
     /** The log of a feed went on over what the stream no longer has. */
     private readonly onSkipped: (feed: Feed) => void,
@@ -97,6 +99,9 @@ export class Healer {
     }
     if (feed.closed) return;
     if (messages.length === 0) {
+      if (!(await this.certainty.endsAt(place, position, missing)))
+        throw new LinkError("the NATS server that answered is behind");
+      if (feed.closed) return;
       feed.skipTo(missing);
       this.onSkipped(feed);
       return;

@@ -29,6 +29,12 @@ export class Health {
     return since === undefined || performance.now() - since < GIVE_UP_MS;
   }
 
+  /** Ms for which some stream has failed. */
+  get failingFor(): number {
+    const since = Math.min(...this.#failingSince.map((at) => at ?? Infinity));
+    return since === Infinity ? 0 : performance.now() - since;
+  }
+
   get allTake(): boolean {
     return this.#failingSince.every((_, index) => this.takes(index));
   }

@@ -60,6 +60,7 @@ export class Link {
     readonly nc: NatsConnection,
     /** Addresses of the servers that were given. */
     readonly servers: string,
+    private readonly next: NextServer,
     private readonly events: LinkEvents,
   ) {
     this.#inbox = `${createInbox()}.`;
@@ -81,6 +82,7 @@ export class Link {
   /** @throws NatsError NATS is not there, or refuses */
   static async open(options: LinkOptions, events: LinkEvents): Promise<Link> {
     const { servers, authenticator, tls } = parseUrls(options);
+    const next: NextServer = { not: undefined };
     try {
       const nc = await connect({
         servers,
@@ -94,10 +96,16 @@ export class Link {
         maxReconnectAttempts: -1,
         // A server that is starting may not know its users yet.
         ignoreAuthErrorAbort: true,
+        reconnectToServer(pool) {
+          // Once: if no other is there, this one is better than none.
+          const { not } = next;
+          next.not = undefined;
+          return pool.find(({ listen }) => listen !== not) ?? pool[0]!;
+        },
         // A stack for each request costs more than the request.
         noAsyncTraces: true,
       });
-      return new Link(nc, servers.join(", "), events);
+      return new Link(nc, servers.join(", "), next, events);
     } catch (error) {
       const { message } = error as Error;
       // The client's words where a connection is refused.
@@ -219,6 +227,16 @@ export class Link {
     return promise;
   }
 
+  /** Leaves the server for another one. @returns false where there is no other, as far as is known */
+  moveOn(): boolean {
+    const known = this.nc.info?.connect_urls?.length ?? 0;
+    if (!this.#up || (this.servers.split(", ").length < 2 && known < 2))
+      return false;
+    this.next.not = this.nc.getServer();
+    void this.nc.reconnect();
+    return true;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.nc.close();
@@ -240,6 +258,12 @@ export class Link {
       }
     }
   }
+}
+
+/** Which server the next connection is to be made to. */
+interface NextServer {
+  /** Not to this one, while there is another. */
+  not: string | undefined;
 }
 
 const REQUEST_MS = 2000;

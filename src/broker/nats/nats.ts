@@ -13,6 +13,7 @@ import {
   type Page,
   type Range,
 } from "../broker.ts";
+import { Certainty, isLeaders } from "./certainty.ts";
 import { Feed } from "./feed.ts";
 import { Heads } from "./heads.ts";
 import { Healer } from "./healer.ts";
@@ -50,6 +51,8 @@ const LOOK_MS = 2000;
 /** A leader that was just deposed may tell an old state: one look is no proof. */
 const PROOFS = 3;
 const RETRY_AFTER_MS = 1000;
+/** Longer than it takes NATS to choose a leader: then it may be our server that does not reach the others. */
+const MOVE_ON_MS = 10_000;
 
 interface Subscribed {
   readonly feed: Feed;
@@ -65,6 +68,7 @@ interface Subscribed {
 export class NatsBroker<Origin> implements Broker<Origin> {
   readonly #rooms = new Map<string, Subscribed>();
   readonly #reader: StreamReader;
+  readonly #certainty: Certainty;
   readonly #pages: Pages;
   readonly #healer: Healer;
   readonly #heads: Heads;
@@ -72,6 +76,7 @@ export class NatsBroker<Origin> implements Broker<Origin> {
   readonly #publisher: Publisher<Origin>;
   readonly #timers: readonly Timer[];
   #looking = false;
+  #movedAt = -Infinity;
   /** The highest seq seen in each stream, and how often in a row the stream told of a lower one. */
   readonly #seen: { seq: number; below: number; missing: number }[];
   #closed = false;
@@ -94,11 +99,17 @@ export class NatsBroker<Origin> implements Broker<Origin> {
       missing: 0,
     }));
     this.#reader = new StreamReader(link);
+    this.#certainty = new Certainty(this.#reader, (index) => this.#info(index));
     this.#pages = new Pages(this.#reader, {
       untouched: (place) => this.#untouched(place),
+      endsAt: (...where) => this.#certainty.endsAt(...where),
     });
-    this.#healer = new Healer(this.#reader, this.#pages, up, (feed) =>
-      this.#publisher.feedChanged(feed.place.room),
+    this.#healer = new Healer(
+      this.#reader,
+      this.#pages,
+      this.#certainty,
+      up,
+      (feed) => this.#publisher.feedChanged(feed.place.room),
     );
     this.#heads = new Heads(
       this.#reader,
@@ -235,9 +246,11 @@ export class NatsBroker<Origin> implements Broker<Origin> {
     if (!feed) return false;
     if (feed.position >= seq) return true;
     try {
-      const next = await this.#reader.leaderAfter(feed.place, seq - 1);
-      if (!next) return false;
-      this.#healer.suspect(feed, next.seq);
+      const { place } = feed;
+      const next = await this.#reader.leaderAfter(place, seq - 1);
+      if (!next && (await this.#certainty.endsAt(place, seq - 1, seq)))
+        return false;
+      this.#healer.suspect(feed, next?.seq ?? seq);
       return true;
     } catch (error) {
       throw toBrokerError(error);
@@ -297,45 +310,71 @@ export class NatsBroker<Origin> implements Broker<Origin> {
     return info !== undefined && info.state.messages === info.state.last_seq;
   }
 
-  /** @throws LinkError */
+  /**
+   * @returns undefined where there is no such stream
+   * @throws LinkError nobody answers who surely knows
+   */
   async #info(index: number): Promise<StreamInfo | undefined> {
+    let info: StreamInfo | undefined;
     try {
-      return await streamInfo(this.jsm, this.subjects.stream(index));
+      info = await streamInfo(this.jsm, this.subjects.stream(index));
     } catch (error) {
       throw new LinkError((error as Error).message);
     }
+    if (info && !isLeaders(info))
+      throw new LinkError("the stream has no leader that reaches its replicas");
+    return info;
   }
 
-  /**
-   * Asks the streams' leaders how they are: whether those that failed are back, and whether they are still the ones of the
-   * start. Under others positions mean nothing.
-   */
+  /** Looks after all streams. */
   async #look(): Promise<void> {
     if (!this.link.up || this.#looking) return;
     this.#looking = true;
+    const answers = await Promise.all(
+      this.#seen.map((_, index) => this.#lookAt(index)),
+    );
+    this.#looking = false;
+    const infos = answers.filter((info) => info !== undefined);
+    if (infos.length === answers.length && epochOf(infos) !== this.epoch)
+      this.#end("a NATS stream was made anew or restored");
+    const now = performance.now();
+    if (
+      this.#health.failingFor < MOVE_ON_MS ||
+      now - this.#movedAt < MOVE_ON_MS ||
+      !this.link.moveOn()
+    )
+      return;
+    this.#movedAt = now;
+    this.events.tell(
+      "the streams' leaders cannot be reached over this NATS server: trying another",
+    );
+  }
+
+  /**
+   * Asks a stream's leader how it is: whether one that failed is back, and whether it is still the one of the start. Under
+   * another positions mean nothing.
+   * @returns undefined where nobody surely knows
+   */
+  async #lookAt(index: number): Promise<StreamInfo | undefined> {
+    const seen = this.#seen[index]!;
+    const expected = seen.seq;
+    let info: StreamInfo | undefined;
     try {
-      const infos: StreamInfo[] = [];
-      for (const [index, seen] of this.#seen.entries()) {
-        const expected = seen.seq;
-        const info = await this.#info(index);
-        seen.missing = info ? 0 : seen.missing + 1;
-        seen.below =
-          info && info.state.last_seq < expected ? seen.below + 1 : 0;
-        if (seen.missing >= PROOFS)
-          this.#end(`NATS stream ${this.subjects.stream(index)} is gone`);
-        if (!info) continue;
-        infos.push(info);
-        this.#health.works(index);
-        if (seen.below >= PROOFS) await this.#renew(info, expected);
-      }
-      if (infos.length === this.#seen.length && epochOf(infos) !== this.epoch)
-        this.#end("a NATS stream was made anew or restored");
+      info = await this.#info(index);
     } catch (error) {
-      // Without an answer nothing is proved.
       if (!(error instanceof LinkError)) throw error;
-    } finally {
-      this.#looking = false;
+      // Nothing is proved, but nothing works.
+      this.#health.fails(index);
+      return undefined;
     }
+    seen.missing = info ? 0 : seen.missing + 1;
+    if (seen.missing >= PROOFS)
+      this.#end(`NATS stream ${this.subjects.stream(index)} is gone`);
+    if (!info) return undefined;
+    this.#health.works(index);
+    seen.below = info.state.last_seq < expected ? seen.below + 1 : 0;
+    if (seen.below >= PROOFS) await this.#renew(info, expected);
+    return info;
   }
 
   /** A stream's next messages would have positions that others have already: clients must learn that. */

@@ -1,4 +1,5 @@
 import type { Page, Range, RoomEvent } from "../broker.ts";
+import { LinkError } from "./link.ts";
 import type { StreamReader } from "./reader.ts";
 import { decode, type Stored } from "./stored.ts";
 import type { Place } from "./subjects.ts";
@@ -8,10 +9,12 @@ const PIECE = 128;
 /** Halvings of a range of positions that a search may take. */
 const MAX_STEPS = 60;
 
-/** What pages need to know of a stream as a whole. */
+/** What pages need to know beside what they read. */
 export interface Removals {
   /** Whether no message was ever removed from the stream: asked of its leader. */
   untouched(place: Place): Promise<boolean>;
+  /** See Certainty. */
+  endsAt(place: Place, position: number, seq: number): Promise<boolean>;
 }
 
 /** Reads ranges of rooms as the broker's callers want them. */
@@ -81,7 +84,15 @@ export class Pages {
         ));
       if (messages.length === 0) {
         const next = await this.reader.leaderAfter(place, position);
-        if (!next) return;
+        if (!next) {
+          // A page that ends too early would be a hole that nobody sees.
+          if (
+            upto < Number.MAX_SAFE_INTEGER &&
+            !(await this.removals.endsAt(place, position, upto))
+          )
+            throw new LinkError("the NATS server that answered is behind");
+          return;
+        }
         messages = [next];
         pending = 1;
       }
