@@ -39,7 +39,7 @@ export class Hub implements BackendListener<HubOrigin> {
     room.head = event.seq;
     const frames = new Frames(event);
     for (const subscription of room.subscriptions)
-      subscription.events.event(subscription, frames, origin!);
+      subscription.events.event(subscription, frames, origin);
   };
 
   /** What a publish ended with; a new event has told its sender's thread already, if that is subscribed. */

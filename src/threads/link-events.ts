@@ -126,9 +126,15 @@ export class LinkEvents {
   };
 
   /** An event of a room that this thread is subscribed to. */
-  event(subscription: Subscription, frames: Frames, origin: HubOrigin): void {
-    const own = origin.events === this ? origin.number : 0;
-    if (own > 0) origin.carried = true;
+  event(
+    subscription: Subscription,
+    frames: Frames,
+    /** Undefined where it was published elsewhere. */
+    origin: HubOrigin | undefined,
+  ): void {
+    const isOwn = origin?.events === this;
+    const own = isOwn ? origin.number : 0;
+    if (isOwn) origin.carried = true;
     if (!subscription.missed && !this.link.channel.full) {
       this.#send(subscription, frames, own);
       return;

@@ -50,8 +50,8 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
   ready = true;
   readonly #byNumber = new Map<number, Subscribed>();
   readonly #byRoom = new Map<string, Subscribed>();
-  readonly #heads = new Requests();
-  readonly #answers = new Requests();
+  /** Of all kinds, so that a number tells what failed. */
+  readonly #requests = new Requests();
   readonly #publishes = new Map<number, Publish<Origin>>();
   #lastPublish = 0;
   /** Of the next event. */
@@ -85,7 +85,7 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
   }
 
   subscribe(room: string): Promise<number> {
-    return this.#heads.ask((number) => {
+    return this.#requests.ask((number) => {
       const subscribed = { number, room, codecs: JSON_BIT };
       this.#byNumber.set(number, subscribed);
       this.#byRoom.set(room, subscribed);
@@ -101,14 +101,14 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
   }
 
   reaches(room: string, seq: number): Promise<boolean> {
-    return this.#answers.ask((number) =>
+    return this.#requests.ask((number) =>
       this.channel().send("reaches", number, room, seq),
     );
   }
 
   read(room: string, range: Range): Promise<Page> {
     const { after, upto, take, limit, bytes } = range;
-    return this.#answers.ask((number) =>
+    return this.#requests.ask((number) =>
       this.channel().send(
         "read",
         number,
@@ -123,7 +123,7 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
   }
 
   flush(): Promise<void> {
-    return this.#answers.ask((number) => this.channel().send("flush", number));
+    return this.#requests.ask((number) => this.channel().send("flush", number));
   }
 
   /** The store is the hub's to close. */
@@ -178,24 +178,23 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
     unpublished: (number, code, message, retryAfterMs) =>
       this.#settle(number, new BrokerError(code, message, retryAfterMs)),
 
-    subscribed: (number, head) => this.#heads.answer(number, head),
+    subscribed: (number, head) => this.#requests.answer(number, head),
 
-    page: (number, page) => this.#answers.answer(number, JSON.parse(page)),
+    page: (number, page) => this.#requests.answer(number, JSON.parse(page)),
 
-    reached: (number, reached) => this.#answers.answer(number, reached),
+    reached: (number, reached) => this.#requests.answer(number, reached),
 
     ready: (ready) => {
       this.ready = ready;
     },
 
-    flushed: (number) => this.#answers.answer(number, undefined),
+    flushed: (number) => this.#requests.answer(number, undefined),
 
     failed: (number, code, message, retryAfterMs) => {
       const error = new BrokerError(code, message, retryAfterMs);
       const subscribed = this.#byNumber.get(number);
       if (subscribed) this.#forget(subscribed);
-      this.#heads.fail(number, error);
-      this.#answers.fail(number, error);
+      this.#requests.fail(number, error);
     },
   };
 
