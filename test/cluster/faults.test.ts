@@ -1,4 +1,12 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
+import { Client } from "../support/client.ts";
 import {
   natsServer,
   NatsServers,
@@ -6,6 +14,7 @@ import {
   type NatsServer,
 } from "../support/nats.ts";
 import { Random, testSeed } from "../support/random.ts";
+import { ServerProcess, TempFolder } from "../support/server.ts";
 import { Cluster } from "./cluster.ts";
 import { Load } from "./load.ts";
 
@@ -103,10 +112,15 @@ const RUNS: readonly {
   },
 ];
 
+let nats: NatsServers;
+beforeAll(async () => {
+  if (natsServer) nats = await NatsServers.startSeverable(3);
+});
+afterAll(() => nats?.[Symbol.asyncDispose]());
+
 describe.skipIf(!natsServer)("nothing is lost, doubled or turned round", () => {
   test.each(RUNS)("$name", async ({ streams, times, faults }) => {
     const random = new Random(testSeed());
-    await using nats = await NatsServers.startSeverable(3);
     await using cluster = await Cluster.start(nats, { streams });
     await using load = await Load.start(cluster, random);
     const scene = { cluster, nats, load, random };
@@ -119,3 +133,27 @@ describe.skipIf(!natsServer)("nothing is lost, doubled or turned round", () => {
     expect(load.resumes).toBeGreaterThan(0);
   });
 });
+
+test.skipIf(!natsServer)(
+  "gateways that start in the same moment on a new cluster make its streams together",
+  async () => {
+    using folder = new TempFolder();
+    const start = (): Promise<ServerProcess> =>
+      ServerProcess.start(
+        folder.path,
+        ...["--nats", nats.urls, "--nats-prefix", "together"],
+        ...["--nats-streams", "8", "--nats-replicas", "3"],
+      );
+    const starts = await Promise.allSettled([start(), start(), start()]);
+    await using servers = new AsyncDisposableStack();
+    for (const started of starts)
+      if (started.status === "fulfilled") servers.use(started.value);
+    const epochs = new Set<string>();
+    for (const started of starts) {
+      if (started.status === "rejected") throw started.reason;
+      using client = await Client.connect(started.value.url);
+      epochs.add((await client.join("a")).epoch);
+    }
+    expect(epochs.size).toBe(1);
+  },
+);

@@ -207,16 +207,21 @@ export class NatsServers implements AsyncDisposable {
       }
   }
 
-  /** The server that leads a stream. */
+  /** The server that leads a stream; once there is one, where it is being chosen. */
   async leaderOf(stream: string): Promise<NatsServer> {
     const nc = await connect({
       ...this.access,
       servers: this.servers.map(({ port }) => `127.0.0.1:${port}`),
     });
     try {
-      const jsm = await jetstreamManager(nc);
+      const jsm = await jetstreamManager(nc, { timeout: 1000 });
       for (;;) {
-        const leader = (await jsm.streams.info(stream)).cluster?.leader;
+        let leader: string | undefined;
+        try {
+          leader = (await jsm.streams.info(stream)).cluster?.leader;
+        } catch {
+          // Nobody can answer yet, or somebody who does not know.
+        }
         const server = this.servers.find(({ name }) => name === leader);
         if (server) return server;
         if (this.servers.length === 1) return this.servers[0]!;

@@ -25,6 +25,10 @@ const STREAMS = "roomcast-streams";
 const STREAM_NOT_FOUND = 10059;
 const NAME_IN_USE = 10058;
 const NANOS_PER_MS = 1e6;
+/** Each takes 5 s where nobody answers. */
+const TRIES = 3;
+
+class Unanswered extends NatsError {}
 
 type Wanted = Pick<
   StreamConfig,
@@ -57,9 +61,21 @@ export async function ensureStreams(
   const infos: StreamInfo[] = [];
   for (let index = 0; index < subjects.streams; index++)
     infos.push(
-      await ensure(jsm, wanted(subjects, index, options), subjects, tell),
+      await insist(() =>
+        ensure(jsm, wanted(subjects, index, options), subjects, tell),
+      ),
     );
   return epochOf(infos);
+}
+
+/** A cluster whose servers make a stream at the same time for several gateways forgets to answer some of them. */
+async function insist<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++)
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof Unanswered) || tries === TRIES) throw error;
+    }
 }
 
 /** One stream as it should be. */
@@ -221,7 +237,9 @@ export async function renewLife(
 const apiError = (error: unknown): number | undefined =>
   error instanceof JetStreamApiError ? error.apiError().err_code : undefined;
 
-const explained = (error: unknown, name: string): NatsError =>
-  new NatsError(
-    `NATS stream ${name} cannot be used: ${(error as Error).message}`,
-  );
+function explained(error: unknown, name: string): NatsError {
+  const message = `NATS stream ${name} cannot be used: ${(error as Error).message}`;
+  return apiError(error) === undefined
+    ? new Unanswered(message)
+    : new NatsError(message);
+}
