@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Follower } from "./support/follower.ts";
 import { fullHistory } from "./support/full-history.ts";
 import { Random, testSeed } from "./support/random.ts";
-import { InProcessServer } from "./support/server.ts";
+import { InProcessServer, NATS } from "./support/server.ts";
 
 /**
  * Seeded random runs: many strict followers join, leave, rejoin, drop and come back while all talk. Slices, ring, replies
@@ -49,7 +49,12 @@ test.each(SMALL)(
     const followers = Array.from(
       { length: 16 },
       (_, i) =>
-        new Follower(`f${i}`, i % 2 ? "json" : "msgpack", () => server.url),
+        new Follower(
+          `f${i}`,
+          i % 2 ? "json" : "msgpack",
+          () => server.url,
+          NATS !== "",
+        ),
     );
     for (const follower of followers) {
       await follower.connect();

@@ -29,7 +29,9 @@ export const NATS = process.env.ROOMCAST_TEST_NATS ?? "";
 function natsFlags(data: string): string[] {
   if (!NATS) return [];
   const prefix = `t${Bun.hash(data).toString(36)}`;
-  return ["--nats", NATS, "--nats-prefix", prefix];
+  // Without a folder, a key that outlives a restart comes from the configuration.
+  const key = ["--session-key", data];
+  return ["--nats", NATS, "--nats-prefix", prefix, ...key];
 }
 
 export interface RunningServer extends AsyncDisposable {

@@ -13,7 +13,9 @@ type Replica = NonNullable<
 const replica = (heardMs: number, more: Partial<Replica> = {}): Replica => ({
   name: "r",
   current: heardMs > 0,
+  offline: false,
   active: heardMs * 1e6,
+  lag: 0,
   ...more,
 });
 

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { natsServer, NatsServers, tellSkipped } from "../support/nats.ts";
+import { NATS, THREADS } from "../support/server.ts";
+
+/** The server's own suites once more, against servers with their history in NATS. */
+
+tellSkipped("the server's suites over NATS");
+// The preload's reaches only the first file of a run (Bun 1.4.5). A whole suite each: this only ends what hangs.
+setDefaultTimeout(180_000);
+
+const ROOT = join(import.meta.dir, "../..");
+
+/** What is not so over NATS, by suite: parts of the names of tests that are left out. */
+const SUITES: Record<string, readonly string[]> = {
+  "test/server/protocol.test.ts": [
+    // A stream numbers the messages of all its rooms: these expect a room's to be 1, 2, 3.
+    "join_room sends no history where none was asked for",
+    "join_room sends the latest history, ascending",
+    "join_room says that there is no more where the history is whole",
+    "join_room with since",
+    "join_room says that another epoch is not recovered",
+    "join_room says that a position beyond the head",
+    "join_room with echo false hides",
+    "join_room again repositions",
+    "join_room works in many rooms at once",
+    "send_message is acknowledged",
+    "send_message leaves out what was not given",
+    "send_message keeps the order of one connection's",
+    "send_message may be empty",
+    "an idempotency key of another user",
+    "get_history answers whole messages",
+    "get_history gives",
+    "keys that are not known are ignored",
+    "clients of all three formats hold one conversation",
+  ],
+  "test/server/text.test.ts": [],
+  "test/server/limits.test.ts": [
+    // Seqs of a room, as above.
+    "does not hold back another room",
+    "stay in memory up to --max-idle-rooms",
+    // NATS has a window of time only, and not a short one.
+    "are known up to --dedupe-max-keys",
+    "are known for --dedupe-window-ms",
+    "memory mode",
+  ],
+  "test/server/lifecycle.test.ts": [
+    // What they are about is the data folder.
+    "a backup",
+    "a schema of an older version",
+    "because another server has the folder",
+    "because history.db was",
+    "because log.db was",
+    "under another boot",
+    "the data folder and what is in it",
+    "in memory mode",
+    "one line says where it listens and where history is kept",
+    "automatic names go on",
+    "epoch, positions, keys, sessions and names go on",
+    // Seqs of a room, and its head, which NATS forgets with its last message.
+    "retention",
+  ],
+  "test/invariants.test.ts": [],
+};
+
+let nats: NatsServers;
+const runs = natsServer && !NATS && THREADS === 1;
+beforeAll(async () => {
+  if (runs) nats = await NatsServers.start(1);
+});
+afterAll(() => nats?.[Symbol.asyncDispose]());
+
+test.skipIf(!runs).each(Object.entries(SUITES))(
+  "%s passes with --nats",
+  async (suite, leftOut) => {
+    const escaped = leftOut.map((name) => name.replace(/[.()]/g, "\\$&"));
+    const filter =
+      leftOut.length > 0 ? ["-t", `^(?!.*(${escaped.join("|")}))`] : [];
+    const child = Bun.spawn([process.execPath, "test", suite, ...filter], {
+      cwd: ROOT,
+      env: { ...process.env, ROOMCAST_TEST_NATS: nats.urls },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    try {
+      const [said, complaint, code] = await Promise.all([
+        child.stdout.text(),
+        child.stderr.text(),
+        child.exited,
+      ]);
+      const failures = `${said}\n${complaint}`
+        .split("\n")
+        .filter((line) => !line.startsWith("(pass)"))
+        .join("\n");
+      expect(code, failures).toBe(0);
+      expect(complaint).toMatch(/^ *[1-9]\d* pass$/m);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  },
+);
