@@ -1,3 +1,5 @@
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { NatsServers, type NatsServer } from "../support/nats.ts";
 import type { Random } from "../support/random.ts";
 import { ServerProcess, TempFolder } from "../support/server.ts";
@@ -111,8 +113,53 @@ export class Cluster implements AsyncDisposable {
     return this.nats.leaderOf(`${this.prefix}-${stream}`);
   }
 
+  /** How gateways and streams are, for whoever looks for the cause of a failure. */
+  async describe(): Promise<string> {
+    const lines: string[] = [];
+    for (const [i, node] of this.nodes.entries())
+      lines.push(
+        `gateway ${i}: ${node.up ? await healthOf(node.server) : "not up"}`,
+      );
+    for (const { name, url } of this.nats.servers)
+      for (let index = 0; index < this.streams; index++)
+        lines.push(
+          `${name} of stream ${index}: ${await streamAt(url, `${this.prefix}-${index}`)}`,
+        );
+    return lines.join("\n");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
     this.#folder[Symbol.dispose]();
+  }
+}
+
+async function healthOf(server: ServerProcess): Promise<string> {
+  try {
+    const response = await fetch(`${server.http}/health`, {
+      signal: AbortSignal.timeout(1000),
+    });
+    return await response.text();
+  } catch (error) {
+    return String(error);
+  }
+}
+
+async function streamAt(url: string, stream: string): Promise<string> {
+  try {
+    const nc = await connect({
+      servers: url.slice(7),
+      reconnect: false,
+      timeout: 500,
+    });
+    try {
+      const jsm = await jetstreamManager(nc, { timeout: 500 });
+      const { cluster, state } = await jsm.streams.info(stream);
+      return `at ${state.last_seq}, ${JSON.stringify(cluster)}`;
+    } finally {
+      await nc.close();
+    }
+  } catch (error) {
+    return String(error);
   }
 }

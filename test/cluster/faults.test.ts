@@ -126,7 +126,9 @@ describe.skipIf(!natsServer)("nothing is lost, doubled or turned round", () => {
     const scene = { cluster, nats, load, random };
     for (let round = 0; round < ROUNDS * times; round++) {
       await load.aWhile();
-      await random.pick(faults)(scene);
+      const fault = random.pick(faults);
+      load.happened.push(fault.name);
+      await fault(scene);
       await load.progress(5);
     }
     await load.finish();

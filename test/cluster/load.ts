@@ -47,6 +47,8 @@ export class Load implements AsyncDisposable {
   readonly #followers: Follower[];
   readonly #participants: Participant[] = [];
   #talkers: Talker[] = [];
+  /** What was done to the cluster, for whoever looks for the cause of a failure. */
+  readonly happened: string[] = [];
   #running: Promise<unknown> = Promise.resolve();
   #stopping = false;
 
@@ -94,12 +96,7 @@ export class Load implements AsyncDisposable {
 
   /** Resolves at a random moment: after some more acks. */
   async aWhile(): Promise<void> {
-    const talker = this.random.pick(this.#talkers);
-    const goal = talker.count() + 1 + this.random.below(20);
-    await within(
-      talker.until(() => talker.count() >= goal),
-      () => `${talker.name} waits for acks: ${talker.state()}`,
-    );
+    await this.progress(1 + this.random.below(10));
   }
 
   /** Ends the load, waits until everybody has everything, and checks what they hold. */
@@ -236,15 +233,23 @@ export class Load implements AsyncDisposable {
     what: string,
     wait: (talker: Talker) => Promise<void>,
   ): Promise<void> {
-    await Promise.all(
-      this.#talkers.map((talker) =>
-        within(
-          wait(talker),
-          () =>
-            `seed ${this.random.seed}: ${talker.name} waits for ${what}: ${talker.state()}`,
-        ),
-      ),
+    const waiting = new Set(this.#talkers);
+    const all = Promise.all(
+      this.#talkers.map(async (talker) => {
+        await wait(talker);
+        waiting.delete(talker);
+      }),
     );
+    try {
+      await within(all, () => `for ${what}`);
+    } catch (error) {
+      const who = [...waiting].map(({ name, state }) => `${name}: ${state()}`);
+      const after = `after ${this.happened.join("; ")}`;
+      const lines = [after, ...who, await this.cluster.describe()];
+      throw new Error(
+        `seed ${this.random.seed}: ${(error as Error).message}\n${lines.join("\n")}`,
+      );
+    }
   }
 
   /** What was acked is in history once, nothing else is, and everybody holds that history in its order. */
