@@ -101,13 +101,13 @@ const RUNS: readonly {
     name,
     // Rooms in one stream, or spread over several with leaders of their own.
     streams: i % 2 ? 4 : 1,
-    times: fault === FAULTS["a gateway is killed"] ? 4 : 1,
+    times: fault === FAULTS["a gateway is killed"] ? 3 : 1,
     faults: [fault],
   })),
   {
     name: "all kinds of faults, in any order",
     streams: 4,
-    times: 3,
+    times: 2,
     faults: Object.values(FAULTS),
   },
 ];

@@ -390,13 +390,13 @@ test.skipIf(!natsServer)(
   },
 );
 
-test.skipIf(!natsServer).each(["1", "2"])(
-  "where a stream is deleted while it runs, a server ends with 1 and says why (--threads %s)",
-  async (threads) => {
+test.skipIf(!natsServer)(
+  "where a stream is deleted while it runs, a server ends with 1 and says why",
+  async () => {
     await using nats = await NatsServers.start(1);
     await using started = await Started.start(
       nats.urls,
-      ...["--nats-streams", "2", "--threads", threads],
+      ...["--nats-streams", "2"],
     );
     using ann = await Client.connect(started.server.url);
     await ann.join("a");

@@ -64,39 +64,60 @@ const SUITES: Record<string, readonly string[]> = {
 };
 
 let nats: NatsServers;
-const runs = natsServer && !NATS && THREADS === 1;
+let runs: ReadonlyMap<string, SuiteRun>;
+const here = natsServer && !NATS && THREADS === 1;
 beforeAll(async () => {
-  if (runs) nats = await NatsServers.start(1);
+  if (!here) return;
+  nats = await NatsServers.start(1);
+  // All at once: mostly they wait.
+  runs = new Map(
+    Object.entries(SUITES).map(([suite, leftOut]) => [
+      suite,
+      new SuiteRun(suite, leftOut, nats.urls),
+    ]),
+  );
 });
-afterAll(() => nats?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  for (const run of runs?.values() ?? []) run.kill();
+  await nats?.[Symbol.asyncDispose]();
+});
 
-test.skipIf(!runs).each(Object.entries(SUITES))(
+test.skipIf(!here).each(Object.keys(SUITES))(
   "%s passes with --nats",
-  async (suite, leftOut) => {
+  async (suite) => {
+    const { code, said, complaint } = await runs.get(suite)!.ended;
+    const failures = `${said}\n${complaint}`
+      .split("\n")
+      .filter((line) => !line.startsWith("(pass)"))
+      .join("\n");
+    expect(code, failures).toBe(0);
+    expect(complaint).toMatch(/^ *[1-9]\d* pass$/m);
+  },
+);
+
+/** A suite in a process of its own. */
+class SuiteRun {
+  readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly ended: Promise<{ code: number; said: string; complaint: string }>;
+
+  constructor(suite: string, leftOut: readonly string[], urls: string) {
     const escaped = leftOut.map((name) => name.replace(/[.()]/g, "\\$&"));
     const filter =
       leftOut.length > 0 ? ["-t", `^(?!.*(${escaped.join("|")}))`] : [];
-    const child = Bun.spawn([process.execPath, "test", suite, ...filter], {
+    this.#child = Bun.spawn([process.execPath, "test", suite, ...filter], {
       cwd: ROOT,
-      env: { ...process.env, ROOMCAST_TEST_NATS: nats.urls },
+      env: { ...process.env, ROOMCAST_TEST_NATS: urls },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
     });
-    try {
-      const [said, complaint, code] = await Promise.all([
-        child.stdout.text(),
-        child.stderr.text(),
-        child.exited,
-      ]);
-      const failures = `${said}\n${complaint}`
-        .split("\n")
-        .filter((line) => !line.startsWith("(pass)"))
-        .join("\n");
-      expect(code, failures).toBe(0);
-      expect(complaint).toMatch(/^ *[1-9]\d* pass$/m);
-    } finally {
-      child.kill("SIGKILL");
-    }
-  },
-);
+    const { stdout, stderr, exited } = this.#child;
+    this.ended = Promise.all([stdout.text(), stderr.text(), exited]).then(
+      ([said, complaint, code]) => ({ code, said, complaint }),
+    );
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+}

@@ -214,7 +214,10 @@ export class NatsServers implements AsyncDisposable {
       servers: this.servers.map(({ port }) => `127.0.0.1:${port}`),
     });
     try {
-      const jsm = await jetstreamManager(nc, { timeout: 1000 });
+      const jsm = await jetstreamManager(nc, {
+        timeout: 1000,
+        checkAPI: false,
+      });
       for (;;) {
         let leader: string | undefined;
         try {
