@@ -6,7 +6,7 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
-import { Client } from "../support/client.ts";
+import { Client, type Message } from "../support/client.ts";
 import {
   natsServer,
   NatsServers,
@@ -16,7 +16,8 @@ import {
 import { Random, testSeed } from "../support/random.ts";
 import { ServerProcess, TempFolder } from "../support/server.ts";
 import { Cluster } from "./cluster.ts";
-import { Load } from "./load.ts";
+import { Load, within } from "./load.ts";
+import { said } from "./said.ts";
 
 /**
  * Two gateway processes on three NATS servers, three replicas, clients that come back at either gateway, and what happens to
@@ -157,5 +158,36 @@ test.skipIf(!natsServer)(
       epochs.add((await client.join("a")).epoch);
     }
     expect(epochs.size).toBe(1);
+  },
+);
+
+test.skipIf(!natsServer)(
+  "a gateway whose NATS server is cut off from the others goes to one that is not, and its clients stay",
+  async () => {
+    using folder = new TempFolder();
+    const start = (urls: string): Promise<ServerProcess> =>
+      ServerProcess.start(
+        folder.path,
+        ...["--nats", urls, "--nats-prefix", "moves", "--nats-replicas", "3"],
+      );
+    // Of the others it hears from this one.
+    const [own] = nats.servers;
+    await using server = await start(own!.url);
+    using ann = await Client.connect(server.url);
+    const { epoch, seq } = await ann.join("a");
+    await said(ann, "a", "before");
+    nats.cutOff(own!, true);
+    try {
+      await within(said(ann, "a", "meanwhile"), () => "for a NATS server");
+    } finally {
+      nats.reconnect(own!);
+    }
+    await said(ann, "a", "after");
+    await using other = await start(nats.urls);
+    using bob = await Client.connect(other.url);
+    const joined = await bob.join("a", { since: { epoch, seq } });
+    const texts = joined.messages.map((m: Message) => m.text);
+    expect(texts).toEqual(["before", "meanwhile", "after"]);
+    expect(ann.events("a").map(({ text }) => text)).toEqual(texts);
   },
 );

@@ -16,6 +16,7 @@ import { RoomcastClient } from "../../src/client/index.ts";
 import { Client, type Message } from "../support/client.ts";
 import { natsServer, NatsServers, tellSkipped } from "../support/nats.ts";
 import { ServerProcess, TempFolder } from "../support/server.ts";
+import { said } from "./said.ts";
 
 /** What an operator of a server over NATS sees: how it starts, why it does not, what it does when NATS is not there. */
 
@@ -240,20 +241,6 @@ test.skipIf(!natsServer)(
     expect(denied.lines[0]).toMatch(/^roomcast: .*(JetStream|permission)/i);
   },
 );
-
-/** Sends until it is stored: what is refused for now is sent again when it may. */
-async function said(
-  client: Client,
-  room: string,
-  text: string,
-): Promise<Message> {
-  for (;;) {
-    const answer = await client.say(room, text, { id: text });
-    if (answer.action === "message_sent") return answer;
-    expect(answer.code).toMatch(/^(unavailable|outcome_unknown)$/);
-    await Bun.sleep(answer.retry_after_ms);
-  }
-}
 
 test.skipIf(!natsServer).each(["1", "2"])(
   "while NATS is gone sockets stay, sends are refused with a hint, and all goes on when it is back (--threads %s)",
