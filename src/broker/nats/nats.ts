@@ -149,7 +149,10 @@ export class NatsBroker<Origin> implements Broker<Origin> {
     let broker: NatsBroker<Origin> | undefined;
     const link = await Link.open(options, {
       onUp: () => {
-        if (broker) broker.#heads.soon();
+        if (!broker) return;
+        broker.#heads.soon();
+        // Whether streams work again is not to wait for the next turn.
+        void broker.#look();
       },
       onDown: () => {
         if (broker) broker.#publisher.down();
@@ -363,8 +366,8 @@ export class NatsBroker<Origin> implements Broker<Origin> {
       info = await this.#info(index);
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
-      // Nothing is proved, but nothing works.
-      this.#health.fails(index);
+      // Nothing is proved, but nothing works. (A connection that is gone is no stream's failure.)
+      if (this.link.up) this.#health.fails(index);
       return undefined;
     }
     seen.missing = info ? 0 : seen.missing + 1;
