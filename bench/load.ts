@@ -25,13 +25,8 @@ async function main(): Promise<number> {
   }
   const { plan, pids, json } = options;
   try {
-    const url = new URL(plan.url);
-    const port = Number(url.port) || (url.protocol === "wss:" ? 443 : 80);
-    plan.addresses = await spreadAddresses(
-      url.hostname,
-      port,
-      options.addresses,
-    );
+    for (const target of plan.targets)
+      target.addresses = await spreadAddresses(target.url, options.addresses);
     const needed = processesNeeded(plan);
     if (needed > plan.processes) {
       console.error(

@@ -11,7 +11,7 @@ import { measure } from "./run/measure.ts";
 import { commit, machine } from "./run/machine.ts";
 import { HELP, parseRunOptions, type RunOptions } from "./run/options.ts";
 import { Ticker } from "./run/ticker.ts";
-import { runRounds } from "./run/rounds.ts";
+import { runRounds, unable } from "./run/rounds.ts";
 import { readRunFile, type RunFile } from "./run/run-file.ts";
 import { printRun } from "./run/table.ts";
 import { type Case, chooseCases } from "./run/case.ts";
@@ -126,8 +126,8 @@ function choosePeers(names: string[], cases: Case[]): Peer[] {
   const controls = new Set<string>(cases.map(({ control }) => control));
   return PEERS.filter(
     (peer) =>
-      controls.has(peer.name) ||
-      (wanted.includes(peer) && !peer.name.startsWith("bare")),
+      (controls.has(peer.name) || wanted.includes(peer)) &&
+      cases.some((one) => unable(one, peer) !== ""),
   );
 }
 

@@ -28,6 +28,9 @@ const BASE: Omit<Case, "id" | "scenario" | "title" | "groups"> = {
   warmup_seconds: 0.8,
   seconds: 2,
   connect_concurrency: 128,
+  peers: null,
+  nats: null,
+  closed_loop: 0,
   after: null,
   stored_events: 0,
   flags: [],
@@ -132,6 +135,63 @@ function threads(): Record<string, Variant> {
       ]),
     ),
   );
+}
+
+/** One gateway alone, one on NATS, two on NATS: by streams, and by servers that keep each message. */
+function cluster(): Record<string, Variant> {
+  const variants: Record<string, Variant> = {};
+  for (const replicas of [1, 3])
+    for (const streams of [1, 4]) {
+      const name = `${streams}x${replicas}`;
+      const on = `${streams === 1 ? "one stream" : `${streams} streams`}, ${replicas === 1 ? "one NATS server" : `${replicas} NATS servers and replicas`}`;
+      const shared: Partial<Variant> = {
+        control: "roomcast",
+        peers: ["roomcast", "roomcast-nats", "roomcast-nats-2"],
+        nats: { streams, replicas },
+        tier: "full",
+        // Compilers of gateways, generator and the NATS client are at work for so long.
+        warmup_seconds: 3,
+        seconds: 4,
+        columns: [
+          "cpu_us_per_event",
+          "nats_us_per_event",
+          "own_p50_us",
+          "own_p99_us",
+          "across_p50_us",
+          "across_p99_us",
+        ],
+      };
+      variants[`small-${name}`] = {
+        ...shared,
+        title: `500 rooms of 2, 5,000 messages/s in all; ${on}`,
+        groups: [{ name: "small", rooms: 500, members: 2, rate: 10 }],
+      };
+      if (streams === 1)
+        variants[`room-${name}`] = {
+          ...shared,
+          title: `1,000 in a room, 20 messages/s; ${on}`,
+          // As many on each node.
+          groups: [
+            { name: "room", rooms: 1, members: 1000, rate: 20, probes: 40 },
+          ],
+        };
+      variants[`knee-${name}`] = {
+        ...shared,
+        title: `256 messages in flight, each in a room of its own; ${on}`,
+        groups: [{ name: "rooms", rooms: 256, members: 1, rate: 0 }],
+        closed_loop: 1,
+        control: "jetstream",
+        peers: ["jetstream", "nats-broker", ...shared.peers!],
+        columns: [
+          "published_per_second",
+          "cpu_us_per_event",
+          "nats_us_per_event",
+          "p50_us",
+          "p99_us",
+        ],
+      };
+    }
+  return variants;
 }
 
 /** Descriptors that neither side of a connection may pass, less what a server needs for itself. */
@@ -335,6 +395,11 @@ export function scenarios(openFiles: number): Scenario[] {
       "threads",
       "the same load with one and two gateway threads",
       threads(),
+    ),
+    scenario(
+      "cluster",
+      "gateways on NATS, members of a room spread over them",
+      cluster(),
     ),
     scenario("stored", "small rooms over ten million stored events", {
       "": {

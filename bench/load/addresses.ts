@@ -2,14 +2,15 @@
 const DEFAULT_ADDRESSES = 8;
 
 /**
- * The addresses to connect to: 127.0.0.1 to 127.0.0.N where `hostname` is this machine's loopback and the server
+ * The addresses to connect to: 127.0.0.1 to 127.0.0.N where the host is this machine's loopback and the server
  * listens on all of them, else the hostname alone. Throws an Error if an address that was asked for is refused.
  */
 export async function spreadAddresses(
-  hostname: string,
-  port: number,
+  url: string,
   wanted: number | undefined,
 ): Promise<string[]> {
+  const { hostname, port: given, protocol } = new URL(url);
+  const port = Number(given) || (protocol === "wss:" ? 443 : 80);
   if (hostname !== "127.0.0.1" && hostname !== "localhost") return [hostname];
   const addresses = Array.from(
     { length: wanted ?? DEFAULT_ADDRESSES },

@@ -3,7 +3,7 @@ import type { Target } from "./connection.ts";
 import { type Histogram, newHistogram, recordUs } from "./histogram.ts";
 import type { Member } from "./member.ts";
 import type { LoadPlan } from "./plan.ts";
-import { fill, type Names, type Template } from "./templates.ts";
+import { fill } from "./templates.ts";
 
 /** Connects members, at most `connect_concurrency` handshakes at a time. */
 export class Connector {
@@ -12,7 +12,7 @@ export class Connector {
   readonly histogram: Histogram = newHistogram();
   readonly #plan: LoadPlan;
   readonly #clock: RunClock;
-  readonly #url: URL;
+  readonly #urls: URL[];
   readonly #reasons: Record<string, number> = {};
   #queue: Member[] = [];
   #at = 0;
@@ -23,7 +23,7 @@ export class Connector {
   constructor(plan: LoadPlan, clock: RunClock) {
     this.#plan = plan;
     this.#clock = clock;
-    this.#url = new URL(plan.url);
+    this.#urls = plan.targets.map(({ url }) => new URL(url));
   }
 
   /** Resolves when each of these has joined or failed; failures are counted by reason, over all calls. */
@@ -65,7 +65,7 @@ export class Connector {
       const member = this.#queue[this.#at++]!;
       this.#pending.add(member);
       member.connecting_since_us = this.#clock.now();
-      member.connection.connect(this.#target(member.template, member.names));
+      member.connection.connect(this.#target(member));
     }
     if (this.#pending.size === 0 && this.#at === this.#queue.length)
       this.#finish?.();
@@ -85,13 +85,13 @@ export class Connector {
       }
   }
 
-  #target(template: Template, names: Names): Target {
-    const url = this.#url;
+  #target({ template, names, target }: Member): Target {
+    const url = this.#urls[target]!;
     const tls = url.protocol === "wss:";
     const query = [url.search.slice(1), template.query]
       .filter((part) => part !== "")
       .join("&");
-    const { addresses } = this.#plan;
+    const { addresses } = this.#plan.targets[target]!;
     return {
       hostname: addresses[names.index % addresses.length]!,
       port: Number(url.port) || (tls ? 443 : 80),

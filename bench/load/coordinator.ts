@@ -9,19 +9,21 @@ import {
   offered,
   processCount,
 } from "./plan.ts";
-import {
-  openFileLimit,
-  sampleMachine,
-  sampleProcesses,
-} from "./process-stats.ts";
+import { openFileLimit } from "./process-stats.ts";
 import {
   clientBoundBy,
   failuresOf,
   type LoadResult,
   mergeReports,
-  type ServerUse,
 } from "./result.ts";
 import { checkTemplate } from "./templates.ts";
+import {
+  beneathUse,
+  busyShare,
+  serverUse,
+  type Usage,
+  usageAt,
+} from "./usage.ts";
 
 /** From "all are told" to the first send. */
 const START_DELAY_MS = 300;
@@ -41,8 +43,10 @@ export interface Progress {
 
 export interface RunOptions {
   plan: LoadPlan;
-  /** The server's processes; empty if they are not on this machine. */
+  /** The servers' processes; empty if they are not on this machine. */
   pids: number[];
+  /** Processes that these stand on, such as NATS. */
+  beneath?: number[];
   onProgress?: (progress: Progress) => void;
 }
 
@@ -61,12 +65,14 @@ export function processesNeeded(plan: LoadPlan): number {
 export async function runLoad({
   plan,
   pids,
+  beneath = [],
   onProgress,
 }: RunOptions): Promise<LoadResult> {
   checkPlan(plan);
   for (const template of plan.templates)
     checkTemplate(template, plan.text_bytes);
   const clock = new RunClock(plan.base_ms);
+  const usage = (): Usage => usageAt(clock.now(), { pids, beneath });
   let phase: Progress["phase"] = "connecting";
   const generators: GeneratorProcess[] = [];
   const reportProgress = (): void => {
@@ -84,13 +90,12 @@ export async function runLoad({
     for (let i = 0; i < processCount(plan); i++)
       generators.push(new GeneratorProcess(plan, i));
     await Promise.all(generators.map((generator) => generator.next("ready")));
-    const before = pids.length > 0 ? sampleProcesses(pids) : null;
-    const connecting_us = clock.now();
+    const before = usage();
     const probed = plan.groups.some(({ probes }) => probes > 0);
     await connect(generators, probed ? PROBED_ROUNDS : 1);
-    const connect_seconds = (clock.now() - connecting_us) / 1e6;
+    const connect_seconds = (clock.now() - before.at_us) / 1e6;
     await Bun.sleep(SETTLE_MS);
-    const connected = pids.length > 0 ? sampleProcesses(pids) : null;
+    const connected = usage();
 
     const start_us = Math.ceil(clock.now() + START_DELAY_MS * 1000);
     const measure_us = start_us + plan.warmup_seconds * 1e6;
@@ -98,9 +103,11 @@ export async function runLoad({
     phase = "warming up";
     for (const generator of generators)
       generator.tell({ type: "start", start_us, measure_us, end_us });
-    const first = await sampleAt(clock, measure_us, pids);
+    await until(clock, measure_us);
+    const first = usage();
     phase = "measuring";
-    const last = await sampleAt(clock, end_us, pids);
+    await until(clock, end_us);
+    const last = usage();
     phase = "draining";
     const sent: number[] = new Array<number>(streamCount(plan)).fill(0);
     for (const { counts } of await Promise.all(
@@ -116,34 +123,8 @@ export async function runLoad({
       reports.map(({ report }) => report),
     );
 
-    const seconds = (last.at_us - first.at_us) / 1e6;
+    const moments = { before, connected, first, last, end: usage() };
     const connections = connectionCount(plan);
-    let server: ServerUse | null = null;
-    if (
-      before !== null &&
-      connected !== null &&
-      first.server !== null &&
-      last.server !== null
-    ) {
-      const end = sampleProcesses(pids);
-      const cpu_seconds = (last.server.cpu_ms - first.server.cpu_ms) / 1000;
-      server = {
-        pids,
-        cpu_seconds,
-        cpu_share: cpu_seconds / seconds,
-        cpu_us_per_delivery:
-          (cpu_seconds * 1e6) / merged.total.delivered_in_window,
-        connect_cpu_us_per_connection:
-          ((connected.cpu_ms - before.cpu_ms) * 1000) / connections,
-        rss_before_bytes: before.rss_bytes,
-        rss_connected_bytes: connected.rss_bytes,
-        rss_end_bytes: end.rss_bytes,
-        peak_rss_bytes: end.peak_rss_bytes,
-        bytes_per_connection:
-          (connected.rss_bytes - before.rss_bytes) / connections,
-        threads: end.threads,
-      };
-    }
     return {
       version: 1,
       started_at,
@@ -159,10 +140,12 @@ export async function runLoad({
       deliveries_per_second: merged.total.delivered_in_window / plan.seconds,
       offered_deliveries_per_second: offered(plan).deliveries,
       connect: { ...merged.connect, seconds: connect_seconds },
-      server,
-      machine_busy_share:
-        (last.machine.busy_ms - first.machine.busy_ms) /
-        (last.machine.total_ms - first.machine.total_ms),
+      server: serverUse(pids, moments, {
+        deliveries: merged.total.delivered_in_window,
+        connections,
+      }),
+      beneath: beneathUse(beneath, moments),
+      machine_busy_share: busyShare(moments),
       failures: failuresOf(plan, merged),
       client_bound: clientBoundBy(merged),
     };
@@ -196,13 +179,8 @@ async function connect(
   }
 }
 
-async function sampleAt(clock: RunClock, time_us: number, pids: number[]) {
+async function until(clock: RunClock, time_us: number): Promise<void> {
   await Bun.sleep(Math.max(0, (time_us - clock.now()) / 1000));
-  return {
-    at_us: clock.now(),
-    server: pids.length > 0 ? sampleProcesses(pids) : null,
-    machine: sampleMachine(),
-  };
 }
 
 function streamCount(plan: LoadPlan): number {

@@ -5,7 +5,13 @@ import { encodeHistogram } from "./histogram.ts";
 import { Member, type MemberHost } from "./member.ts";
 import type { FromGenerator } from "./messages.ts";
 import { Metronome } from "./metronome.ts";
-import { isStalled, layOut, type LoadPlan, processOf } from "./plan.ts";
+import {
+  isStalled,
+  layOut,
+  type LoadPlan,
+  processOf,
+  targetOf,
+} from "./plan.ts";
 import { sampleThread } from "./process-stats.ts";
 import { Sender } from "./sender.ts";
 
@@ -200,6 +206,7 @@ export class Generator implements MemberHost {
         const stalled = isStalled(group, index);
         const member = new Member(this, traffic, {
           room,
+          target: targetOf(this.#plan, room, index),
           stalled,
           names,
           template,

@@ -1,7 +1,7 @@
 import { encodeHistogram, newHistogram, recordUs } from "./histogram.ts";
 import type { Member } from "./member.ts";
 import type { GroupReport } from "./messages.ts";
-import type { Group, LoadPlan } from "./plan.ts";
+import { type Group, type LoadPlan, targetOf } from "./plan.ts";
 import { Schedule } from "./schedule.ts";
 import type { Sender } from "./sender.ts";
 import { SequenceTally } from "./sequence-tally.ts";
@@ -32,7 +32,10 @@ export class GroupTraffic {
   /** Closed loop: deliveries left, in this process, until the stream's oldest message in flight is done. */
   #local_receivers: Int32Array;
   #stream_delivered: Int32Array;
+  /** Of each stream's sender: the server that it is connected to. */
+  readonly #targets: Uint8Array;
   readonly #latency = newHistogram();
+  readonly #across_latency = newHistogram();
   readonly #ack_latency = newHistogram();
   readonly #lateness = newHistogram();
 
@@ -43,6 +46,15 @@ export class GroupTraffic {
     this.#acks = new SequenceTally(group.rooms * group.senders);
     this.#local_receivers = new Int32Array(group.rooms);
     this.#stream_delivered = new Int32Array(group.rooms * group.senders);
+    this.#targets = Uint8Array.from(
+      { length: group.rooms * group.senders },
+      (_, stream) =>
+        targetOf(
+          plan,
+          Math.floor(stream / group.senders),
+          stream % group.senders,
+        ),
+    );
   }
 
   /** From here on the member may receive: other processes start when they wake, perhaps before this one does. */
@@ -99,8 +111,13 @@ export class GroupTraffic {
     const moment = this.#moment;
     if (moment.now_us >= moment.measure_us && moment.now_us < moment.end_us)
       this.#in_window++;
-    if (intended_us >= moment.measure_us)
-      recordUs(this.#latency, moment.now_us - intended_us);
+    if (intended_us >= moment.measure_us) {
+      const own = this.#targets[stream - group.first_stream] === member.target;
+      recordUs(
+        own ? this.#latency : this.#across_latency,
+        moment.now_us - intended_us,
+      );
+    }
     if (this.#closed_loop > 0)
       this.#completeOne(stream - group.first_stream, member.room);
   }
@@ -153,6 +170,7 @@ export class GroupTraffic {
       acks_lost: 0,
       acks_doubled: this.#acks_doubled,
       latency: encodeHistogram(this.#latency),
+      across_latency: encodeHistogram(this.#across_latency),
       ack_latency: encodeHistogram(this.#ack_latency),
       lateness: encodeHistogram(this.#lateness),
     };

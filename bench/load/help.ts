@@ -3,7 +3,9 @@ import { TEMPLATES } from "./templates.ts";
 export const HELP = `bun run bench/load.ts --url URL [options]: load a WebSocket chat server, count what it delivers, measure how late
 
 What to load
-  --url URL               ws:// or wss://, with path; {room}, {name}, {index} are filled in per connection
+  --url URL               ws:// or wss://, with path; {room}, {name}, {index} are filled in per connection. More than once
+                          for servers that act as one: a room's members take turns, and latency to members on another
+                          server than the sender's is told apart
   --connections N         in all, over all rooms (default 100)
   --rooms N               rooms of equal size (default 1)
   --rate N                messages per second to each room (default 1)

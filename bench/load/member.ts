@@ -38,6 +38,8 @@ export class Member implements ConnectionOwner {
   slot = 0;
   connecting_since_us = 0;
   readonly room: number;
+  /** Index of the server that it connects to. */
+  readonly target: number;
   readonly stalled: boolean;
   readonly names: Names;
   readonly template: Template;
@@ -54,6 +56,7 @@ export class Member implements ConnectionOwner {
     traffic: GroupTraffic,
     place: {
       room: number;
+      target: number;
       stalled: boolean;
       names: Names;
       template: Template;
@@ -63,6 +66,7 @@ export class Member implements ConnectionOwner {
     this.#host = host;
     this.#traffic = traffic;
     this.room = place.room;
+    this.target = place.target;
     this.stalled = place.stalled;
     this.names = place.names;
     this.template = place.template;

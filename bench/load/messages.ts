@@ -39,8 +39,10 @@ export interface GroupReport {
   acks: number;
   acks_lost: number;
   acks_doubled: number;
-  /** From the intended send time. */
+  /** From the intended send time, to members on the sender's own server. */
   latency: string;
+  /** The same, to members on another server. */
+  across_latency: string;
   ack_latency: string;
   /** Real minus intended send time. */
   lateness: string;

@@ -20,7 +20,7 @@ export function parseOptions(args: string[]): LoadOptions | null {
   const { values } = parseArgs({
     args,
     options: {
-      url: { type: "string" },
+      url: { type: "string", multiple: true },
       connections: { type: "string" },
       rooms: { type: "string" },
       rate: { type: "string" },
@@ -58,9 +58,9 @@ export function parseOptions(args: string[]): LoadOptions | null {
   });
   if (values.help) return null;
   if (values.url === undefined) throw new Error("--url is missing");
-  const url = URL.parse(values.url);
-  if (url === null || !/^wss?:$/.test(url.protocol))
-    throw new Error(`--url: not a ws:// or wss:// URL: ${values.url}`);
+  for (const url of values.url)
+    if (!/^wss?:$/.test(URL.parse(url)?.protocol ?? ""))
+      throw new Error(`--url: not a ws:// or wss:// URL: ${url}`);
 
   const prefix =
     values["room-prefix"] ?? `bench-${crypto.randomUUID().slice(0, 8)}-`;
@@ -80,7 +80,10 @@ export function parseOptions(args: string[]): LoadOptions | null {
     }),
   );
   const plan: LoadPlan = {
-    url: values.url,
+    targets: values.url.map((url) => ({
+      url,
+      addresses: [new URL(url).hostname],
+    })),
     templates,
     groups: values.group?.map((spec, index) =>
       parseGroup(spec, `${prefix}${index}-`),
@@ -103,7 +106,6 @@ export function parseOptions(args: string[]): LoadOptions | null {
       values["connect-timeout"],
       20,
     ),
-    addresses: [url.hostname],
     base_ms: Date.now(),
   };
   return {

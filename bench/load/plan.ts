@@ -20,9 +20,18 @@ export interface GroupPlan {
   room_prefix: string;
 }
 
+/** Where a server listens. */
+export interface PlanTarget {
+  /** `{room}`, `{name}` and `{index}` are filled in per connection. */
+  url: string;
+  /** Its addresses, used in turn, so that one address's 28,000 ports are no limit. */
+  addresses: string[];
+}
+
 /** All that a run does; plain data, so that it crosses process boundaries. */
 export interface LoadPlan {
-  url: string;
+  /** Of one server, or of several that act as one: a room's members take turns. */
+  targets: PlanTarget[];
   /** One per format; a room's members take turns. */
   templates: Template[];
   groups: GroupPlan[];
@@ -44,8 +53,6 @@ export interface LoadPlan {
   /** Handshakes in flight per process. */
   connect_concurrency: number;
   connect_timeout_seconds: number;
-  /** Addresses of the server, used in turn, so that one address's 28,000 ports are no limit. */
-  addresses: string[];
   /** The run's time zero: ms since 1970. */
   base_ms: number;
 }
@@ -130,6 +137,13 @@ export function processOf(
     : group.first_process + ((room + member) % plan.processes);
 }
 
+/** Which of the plan's targets a member connects to. By room too: those with one member are spread as well. */
+export const targetOf = (
+  plan: LoadPlan,
+  room: number,
+  member: number,
+): number => (room + member) % plan.targets.length;
+
 /** Probes are spread evenly over the members. */
 export function isProbe(group: GroupPlan, member: number): boolean {
   if (group.probes === 0) return false;
@@ -155,6 +169,7 @@ export function checkPlan(plan: LoadPlan): void {
     throw new Error(what);
   };
   if (plan.groups.length === 0) fail("a plan needs a group");
+  if (plan.targets.length === 0) fail("a plan needs a URL");
   let streams = 0;
   for (const group of plan.groups) {
     const { name } = group;

@@ -54,6 +54,10 @@ export function printResult(result: LoadResult): string {
         `(${thousands(server.bytes_per_connection)} bytes per connection), ${mib(server.rss_end_bytes)} at the end, ` +
         `${mib(server.peak_rss_bytes)} peak`,
     );
+  if (result.beneath !== null)
+    lines.push(
+      `beneath         ${percent(result.beneath.cpu_share)} of a core`,
+    );
   for (const { probes, cpu_share, waited_share } of result.generators)
     lines.push(
       `${probes ? "probes" : "generator"}`.padEnd(16) +
@@ -78,6 +82,11 @@ function groupRows(group: GroupResult, named: boolean): string[] {
   const rows = [row(`${name}delivery`, values(group.latency))];
   if (group.probe_latency.count > 0)
     rows.push(row(`${name}of it to the probes`, values(group.probe_latency)));
+  if (group.across_latency.count > 0)
+    rows.push(
+      row(`${name}to the sender's own server`, values(group.own_latency)),
+      row(`${name}to another server`, values(group.across_latency)),
+    );
   if (group.ack_latency.count > 0)
     rows.push(row(`${name}ack`, values(group.ack_latency)));
   if (group.lateness.count > 0)

@@ -24,7 +24,7 @@ export interface Measured extends Quantiles {
 
 export type GroupCounts = Omit<
   GroupReport,
-  "latency" | "ack_latency" | "lateness"
+  "latency" | "across_latency" | "ack_latency" | "lateness"
 >;
 
 export interface GroupResult extends GroupCounts {
@@ -39,22 +39,29 @@ export interface GroupResult extends GroupCounts {
   latency: Measured;
   /** The same over the probes alone, which the generator's own queue does not touch. */
   probe_latency: Measured;
+  /** To members on the sender's own server and on another one; the probes' where there are any. */
+  own_latency: Measured;
+  across_latency: Measured;
   ack_latency: Measured;
   lateness: Measured;
 }
 
-/** Of the server's processes; null where no pid was given. Times are of the measured window. */
-export interface ServerUse {
+/** Of some processes. Times are of the measured window. */
+export interface ProcessUse {
   pids: number[];
   cpu_seconds: number;
-  /** Of one core; above 1 for a server that uses several. */
+  /** Of one core; above 1 for those that use several. */
   cpu_share: number;
+  rss_before_bytes: number;
+  rss_end_bytes: number;
+}
+
+/** Of the server's processes. */
+export interface ServerUse extends ProcessUse {
   cpu_us_per_delivery: number;
   /** From before the first connection to half a second after the last. */
   connect_cpu_us_per_connection: number;
-  rss_before_bytes: number;
   rss_connected_bytes: number;
-  rss_end_bytes: number;
   peak_rss_bytes: number;
   bytes_per_connection: number;
   threads: number;
@@ -82,7 +89,10 @@ export interface LoadResult {
   deliveries_per_second: number;
   offered_deliveries_per_second: number;
   connect: Measured & { seconds: number };
+  /** Null where no pid was given. */
   server: ServerUse | null;
+  /** What the servers stand on, such as NATS; null where there is none. */
+  beneath: ProcessUse | null;
   generators: GeneratorUse[];
   /** Of all cores, 0 to 1, in the measured window. */
   machine_busy_share: number;
@@ -102,6 +112,10 @@ export interface LoadResult {
 export function mergeReports(plan: LoadPlan, reports: GeneratorReport[]) {
   const groups = layOut(plan).map((group, index): GroupResult => {
     const parts = reports.map((report) => report.groups[index]!);
+    const probes = reports
+      .filter(({ process }) => process === group.probe_process)
+      .map((report) => report.groups[index]!);
+    const told = probes.length > 0 ? probes : parts;
     return {
       name: group.name,
       rooms: group.rooms,
@@ -110,12 +124,10 @@ export function mergeReports(plan: LoadPlan, reports: GeneratorReport[]) {
       stalled: group.stalled,
       rate: group.rate,
       ...addCounts(parts),
-      latency: measured(parts.map((part) => part.latency)),
-      probe_latency: measured(
-        reports
-          .filter(({ process }) => process === group.probe_process)
-          .map((report) => report.groups[index]!.latency),
-      ),
+      latency: measured(parts.flatMap(allLatency)),
+      probe_latency: measured(probes.flatMap(allLatency)),
+      own_latency: measured(told.map((part) => part.latency)),
+      across_latency: measured(told.map((part) => part.across_latency)),
       ack_latency: measured(parts.map((part) => part.ack_latency)),
       lateness: measured(parts.map((part) => part.lateness)),
     };
@@ -229,6 +241,11 @@ export function clientBoundBy(merged: Merged): string[] {
   }
   return reasons;
 }
+
+const allLatency = ({ latency, across_latency }: GroupReport): string[] => [
+  latency,
+  across_latency,
+];
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 

@@ -1,5 +1,11 @@
 import { BARE, BARE_JSON } from "./bare.ts";
 import { CENTRIFUGO } from "./centrifugo.ts";
+import {
+  JETSTREAM,
+  NATS_BROKER,
+  ROOMCAST_NATS,
+  ROOMCAST_NATS_2,
+} from "./nats.ts";
 import type { Peer } from "./peer.ts";
 import { ROOMCAST } from "./roomcast.ts";
 import { SOCKETIO } from "./socketio.ts";
@@ -9,7 +15,11 @@ import { WS } from "./ws.ts";
 export const PEERS: readonly Peer[] = [
   BARE,
   BARE_JSON,
+  JETSTREAM,
+  NATS_BROKER,
   ROOMCAST,
+  ROOMCAST_NATS,
+  ROOMCAST_NATS_2,
   WS,
   SOCKETIO,
   CENTRIFUGO,

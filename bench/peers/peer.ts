@@ -21,6 +21,11 @@ export interface Peer {
   /** A sentence: what it does with a message. */
   does: string;
   abilities: readonly Ability[];
+  /**
+   * Only in cases about NATS: how many servers share it. 0: `command` is no server, but publishes by itself and prints
+   * what it measured.
+   */
+  nats?: { gateways: number };
   /** Path of the sockets, with a slash. */
   path: string;
   /** Why it cannot be started on this machine; null if it can. */

@@ -8,8 +8,20 @@ const START_MS = 30_000;
 const STOP_MS = 10_000;
 const LOG_TAIL = 600;
 
+interface Killable {
+  kill(signal: "SIGKILL"): unknown;
+}
+
 /** Servers that run: a benchmark that is interrupted must not leave them behind. */
-const running = new Set<Subprocess>();
+const running = new Set<Killable>();
+
+/** Processes that are killed with the servers. @returns forgets them */
+export function alsoRunning(processes: readonly Killable[]): () => void {
+  for (const one of processes) running.add(one);
+  return () => {
+    for (const one of processes) running.delete(one);
+  };
+}
 
 export function killAllServers(): void {
   for (const child of running) child.kill("SIGKILL");

@@ -30,7 +30,9 @@ export interface Case {
   kind: Kind;
   tier: Tier;
   /** The peer whose figures the ratios are made of. */
-  control: "bare" | "bare-json";
+  control: "bare" | "bare-json" | "roomcast" | "jetstream";
+  /** Names of the only peers that take part; null for all that can. */
+  peers: readonly string[] | null;
   /** What a peer needs to take part. */
   needs: Ability[];
   /** The first group's latency is the case's; a second group's is told beside it. */
@@ -45,6 +47,10 @@ export interface Case {
   after: string | null;
   /** Events that are stored before the server starts, over the first group's rooms. */
   stored_events: number;
+  /** How history is kept by peers that are about NATS; replicas are also the number of its servers. */
+  nats: { streams: number; replicas: number } | null;
+  /** Messages that each sender keeps in flight, instead of sending by a schedule; 0 for the schedule. */
+  closed_loop: number;
   /** Further flags, for roomcast only. */
   flags: string[];
   /** SIGKILLs of a crash case. */

@@ -1,4 +1,4 @@
-import type { GroupResult, LoadResult } from "../load/result.ts";
+import type { GroupResult, LoadResult, Measured } from "../load/result.ts";
 import type { Case } from "./case.ts";
 import type { Figures } from "./figures.ts";
 import type { LoadCounts, Measurement, Verdict } from "./run-file.ts";
@@ -63,11 +63,16 @@ type Percentiles = Partial<Record<(typeof PERCENTILES)[number], number>>;
 /**
  * The latency that may be told of a group: the probes' where there are any, nothing where the generator had no core to
  * read with, and no percentile that the generator's own late sends are a part of.
+ * @param part instead of the latency to all members
  */
-export function latencyOf(result: LoadResult, group: GroupResult): Percentiles {
+export function latencyOf(
+  result: LoadResult,
+  group: GroupResult,
+  part?: Measured,
+): Percentiles {
   const { latency, probe_latency, lateness } = group;
   const probed = probe_latency.count > 0;
-  const used = probed ? probe_latency : latency;
+  const used = part ?? (probed ? probe_latency : latency);
   if (used.count === 0 || isStarved(result, probed)) return {};
   const told: Percentiles = {};
   for (const key of PERCENTILES)
@@ -97,6 +102,7 @@ function figuresOf(one: Case, result: LoadResult): Figures {
     if (p50 !== undefined) figures.beside_p50_us = p50;
     if (p99 !== undefined) figures.beside_p99_us = p99;
   }
+  if (one.nats !== null) Object.assign(figures, clusterFigures(one, result));
   if (server !== null) {
     const share =
       result.deliveries_per_second / result.offered_deliveries_per_second;
@@ -110,6 +116,31 @@ function figuresOf(one: Case, result: LoadResult): Figures {
       figures.bytes_per_connection =
         (server.rss_end_bytes - server.rss_before_bytes) / result.connections;
   }
+  return figures;
+}
+
+/** What is of interest where servers act as one: what an event costs, and how far away its receivers are. */
+function clusterFigures(one: Case, result: LoadResult): Figures {
+  const { groups, server, beneath } = result;
+  const events = groups.reduce(
+    (sum, { delivered_in_window, members, stalled }) =>
+      sum + delivered_in_window / (members - stalled),
+    0,
+  );
+  const figures: Figures = {};
+  if (server !== null)
+    figures.cpu_us_per_event = (server.cpu_seconds * 1e6) / events;
+  if (beneath !== null)
+    figures.nats_us_per_event = (beneath.cpu_seconds * 1e6) / events;
+  if (one.closed_loop > 0)
+    figures.published_per_second = events / result.plan.seconds;
+  const group = groups[0]!;
+  const own = latencyOf(result, group, group.own_latency);
+  if (own.p50 !== undefined) figures.own_p50_us = own.p50;
+  if (own.p99 !== undefined) figures.own_p99_us = own.p99;
+  const across = latencyOf(result, group, group.across_latency);
+  if (across.p50 !== undefined) figures.across_p50_us = across.p50;
+  if (across.p99 !== undefined) figures.across_p99_us = across.p99;
   return figures;
 }
 

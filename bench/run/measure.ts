@@ -6,10 +6,11 @@ import {
 } from "../load/coordinator.ts";
 import type { LoadPlan } from "../load/plan.ts";
 import type { Peer } from "../peers/peer.ts";
-import { ServerProcess } from "../peers/server-process.ts";
+import { Deployment } from "../peers/deployment.ts";
 import { type Case, groupPlan } from "./case.ts";
 import { measureCrash } from "../special/crash.ts";
 import { measureResume } from "../special/resume-storm.ts";
+import { measurePublish } from "../special/publish.ts";
 import { storedFolder } from "../special/stored.ts";
 import { judge } from "./judge.ts";
 import type { Measurement } from "./run-file.ts";
@@ -47,23 +48,25 @@ export async function measure(
 async function find(one: Case, peer: Peer, tell: Tell): Promise<Finding> {
   const stored = one.stored_events > 0 && peer.abilities.includes("history");
   const folder = stored ? await storedFolder(one, tell) : null;
-  const flags = peer.abilities.includes("history") ? one.flags : [];
-  const server = await ServerProcess.start(peer, flags, folder);
+  const deployment = await Deployment.start(one, peer, folder);
   let late = false;
   const seconds = one.warmup_seconds + one.seconds + OVERTIME_SECONDS;
   const deadline = setTimeout(() => {
     late = true;
-    void server.kill();
+    void deployment.kill();
   }, seconds * 1000);
   try {
     if (one.kind === "crash")
-      return await measureCrash(one, peer, server, tell);
+      return await measureCrash(one, peer, deployment.servers[0]!, tell);
     if (one.kind === "resume")
-      return await measureResume(one, peer, server, tell);
-    const plan = await loadPlan(one, peer, server);
+      return await measureResume(one, peer, deployment.servers[0]!, tell);
+    if (peer.nats?.gateways === 0)
+      return await measurePublish(one, peer, deployment);
+    const plan = await loadPlan(one, peer, deployment.servers);
     const result = await runLoad({
       plan,
-      pids: [server.pid],
+      pids: deployment.pids,
+      beneath: deployment.natsPids,
       onProgress: (progress) => tell(progressText(progress)),
     });
     return judge(one, result);
@@ -72,27 +75,32 @@ async function find(one: Case, peer: Peer, tell: Tell): Promise<Finding> {
       throw new Error(
         `not done after ${Math.round(seconds)} s: the server was killed`,
       );
-    const what = server.ended
+    const what = deployment.ended
       ? "the server ended while it was measured"
       : (error as Error).message;
-    const said = server.output;
+    const said = deployment.output;
     throw new Error(said === "" ? what : `${what} (it said: ${said})`);
   } finally {
     clearTimeout(deadline);
-    await server.stop();
+    await deployment.stop();
   }
 }
 
-/** The load generator's plan for a case on a running server. */
+/** The load generator's plan for a case on running servers. */
 export async function loadPlan(
   one: Case,
   peer: Peer,
-  server: { url: string; port: number },
+  servers: readonly { url: string }[],
 ): Promise<LoadPlan> {
   // Rooms of `stored` are the ones that were filled.
   const prefix = one.stored_events > 0 ? "stored-" : "bench-";
   const plan: LoadPlan = {
-    url: server.url,
+    targets: await Promise.all(
+      servers.map(async ({ url }) => ({
+        url,
+        addresses: await spreadAddresses(url, undefined),
+      })),
+    ),
     templates: one.formats.map((format) => peer.template(format)),
     groups: one.groups.map((group, index) => groupPlan(group, index, prefix)),
     text_bytes: one.text_bytes,
@@ -101,11 +109,10 @@ export async function loadPlan(
     seconds: one.seconds,
     drain_seconds: DRAIN_SECONDS,
     silence_seconds: SILENCE_SECONDS,
-    closed_loop: 0,
+    closed_loop: one.closed_loop,
     processes: 1,
     connect_concurrency: one.connect_concurrency,
     connect_timeout_seconds: 20,
-    addresses: await spreadAddresses("127.0.0.1", server.port, undefined),
     base_ms: Date.now(),
   };
   // Handshakes of a storm come from both sides of the machine.

@@ -23,8 +23,10 @@ export interface Rounds {
   notes: string[];
 }
 
-/** Whether a peer takes part in a case; the reason if not. Controls stand in for what they lack. */
+/** Whether a peer takes part in a case; the reason if not, "" for none that is told. Controls stand in for what they lack. */
 export function unable(one: Case, peer: Peer): string | null {
+  if (one.peers === null ? peer.nats : !one.peers.includes(peer.name))
+    return "";
   const isControl = one.control === peer.name;
   const otherControl = peer.name.startsWith("bare") && !isControl;
   if (otherControl) return "";
@@ -105,7 +107,7 @@ function usedByOthers(measurements: Measurement[]): number | null {
     if (load === null || load.server === null) return [];
     const ours = load.generators.reduce(
       (sum, { process_cpu_share }) => sum + process_cpu_share,
-      load.server.cpu_share,
+      load.server.cpu_share + (load.beneath?.cpu_share ?? 0),
     );
     return [Math.max(0, load.machine_busy_share - ours / load.machine.cpus)];
   });

@@ -1,32 +1,59 @@
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
+import { parseArgs } from "node:util";
 import { BrokerError, type Draft } from "../../src/broker/broker.ts";
 import { NatsBroker } from "../../src/broker/nats/nats.ts";
-import { NatsServers } from "../../test/support/nats.ts";
+import {
+  encodeHistogram,
+  newHistogram,
+  quantiles,
+  recordUs,
+} from "../load/histogram.ts";
+import { sampleProcesses } from "../load/process-stats.ts";
+import type { Published } from "./publish.ts";
 
 /**
- * `bun run bench/special/nats-broker.ts [servers] [streams]`: the NATS broker beside the bare JetStream client, which
- * publishes the same messages with an id each and hears them live, in the same run and process. All in turns, twice.
+ * Publishes to a NATS that runs, hears what it published, and prints what that took as JSON:
+ *
+ *     bun run bench/special/nats-broker.ts --nats nats://127.0.0.1:4222 --contender bare|broker
+ *
+ * `bare` is the JetStream client alone, `broker` what a gateway uses. The scenario `cluster` runs both.
  */
 
-const ROOMS = 100;
-const TEXT = "x".repeat(100);
-const BUSY = 256;
+const { values } = parseArgs({
+  options: {
+    nats: { type: "string", default: "nats://127.0.0.1:4222" },
+    contender: { type: "string", default: "broker" },
+    "nats-streams": { type: "string", default: "1" },
+    "nats-replicas": { type: "string", default: "1" },
+    "in-flight": { type: "string", default: "256" },
+    rooms: { type: "string", default: "256" },
+    bytes: { type: "string", default: "64" },
+    warmup: { type: "string", default: "2" },
+    seconds: { type: "string", default: "4" },
+    /** Of NATS, for its CPU time. */
+    pid: { type: "string", default: "" },
+  },
+});
+const streams = Number(values["nats-streams"]);
+const replicas = Number(values["nats-replicas"]);
+const rooms = Array.from(
+  { length: Number(values.rooms) },
+  (_, i) => `room-${i}`,
+);
+const text = "x".repeat(Number(values.bytes));
 
 interface Contender {
-  readonly name: string;
-  /** Sends one message; `done` is called when it is stored, and was heard. */
+  /** Sends one message; `done` is called when it is stored, and heard where the contender knows that. */
   send(room: number, done: () => void): void;
+  /** Messages that came live. */
+  heard(): number;
   close(): Promise<void>;
 }
 
-async function bare(
-  servers: NatsServers,
-  replicas: number,
-  streams: number,
-): Promise<Contender> {
+async function bare(): Promise<Contender> {
   const nc = await connect({
-    servers: servers.servers.map(({ port }) => `127.0.0.1:${port}`),
+    servers: values.nats.split(",").map((url) => new URL(url).host),
     noAsyncTraces: true,
   });
   const jsm = await jetstreamManager(nc);
@@ -43,32 +70,26 @@ async function bare(
   nc.subscribe("bare.live.*", { callback: () => void heard++ });
   await nc.flush();
   const js = jetstream(nc);
-  const body = JSON.stringify({ user: "u1", from: "Bob", text: TEXT });
+  const body = JSON.stringify({ user: "u1", from: "Bob", text });
   let ids = 0;
   return {
-    name: "bare client",
     send(room, done) {
       void js
-        .publish(`bare.room.${room % streams}.room-${room}`, body, {
+        .publish(`bare.room.${room % streams}.${rooms[room]}`, body, {
           msgID: `id-${++ids}`,
         })
-        .then(done);
+        .then(done, fail);
     },
-    async close() {
-      if (heard < ids * 0.99) console.log(`heard only ${heard} of ${ids}`);
-      await nc.close();
-    },
+    heard: () => heard,
+    close: () => nc.close(),
   };
 }
 
-async function ours(
-  servers: NatsServers,
-  replicas: number,
-  streams: number,
-): Promise<Contender> {
-  const broker = await NatsBroker.open<undefined>(
+async function broker(): Promise<Contender> {
+  let heard = 0;
+  const opened = await NatsBroker.open<undefined>(
     {
-      urls: servers.urls,
+      urls: values.nats,
       creds: "",
       ca: "",
       prefix: "ours",
@@ -82,17 +103,17 @@ async function ours(
       maxUnsettled: 20_000,
       timeoutMs: 5000,
     },
-    () => {},
-    { tell: console.log, onEnd: console.log },
+    () => void heard++,
+    { tell: console.error, onEnd: fail },
   );
   const drafts = await Promise.all(
-    Array.from({ length: ROOMS }, async (_, i): Promise<Draft> => {
-      await broker.subscribe(`room-${i}`);
+    rooms.map(async (room): Promise<Draft> => {
+      await opened.subscribe(room);
       return {
-        room: `room-${i}`,
+        room,
         user: "u1",
         from: "Bob",
-        text: TEXT,
+        text,
         id: undefined,
         data: undefined,
         dataJson: undefined,
@@ -101,85 +122,79 @@ async function ours(
   );
   let ids = 0;
   return {
-    name: "NATS broker",
     send(room, done) {
-      broker.publish(
+      opened.publish(
         { ...drafts[room]!, id: `id-${++ids}` },
         undefined,
-        (_draft, _origin, outcome) => {
-          if (outcome instanceof BrokerError) throw outcome;
-          done();
-        },
+        (_draft, _origin, outcome) =>
+          outcome instanceof BrokerError ? fail(outcome) : done(),
       );
     },
-    close: () => broker.close(),
+    heard: () => heard,
+    close: () => opened.close(),
   };
 }
 
-/** @param room of the nth message */
-async function measure(
-  { name, send }: Contender,
-  inFlight: number,
-  count: number,
-  room: (n: number) => number,
-  what: string,
-): Promise<void> {
-  const times: number[] = [];
-  const cpu = process.cpuUsage();
-  const start = performance.now();
-  await new Promise<void>((resolve) => {
-    let sent = 0;
-    let done = 0;
-    const next = (): void => {
-      const at = performance.now();
-      send(room(sent++), () => {
-        times.push(performance.now() - at);
-        if (++done === count) resolve();
-        else if (sent < count) next();
-      });
-    };
-    for (let i = 0; i < inFlight; i++) next();
-  });
-  const seconds = (performance.now() - start) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  times.sort((a, b) => a - b);
-  const at = (share: number): string =>
-    times[Math.floor(times.length * share)]!.toFixed(2);
-  console.log(
-    `${name.padEnd(12)} ${what.padEnd(26)} ${Math.round(count / seconds)
-      .toLocaleString("en")
-      .padStart(
-        7,
-      )}/s  p50 ${at(0.5)} ms  p99 ${at(0.99)} ms  ${((user + system) / count).toFixed(1)} µs of CPU each`,
-  );
+function fail(why: unknown): never {
+  console.error(why);
+  process.exit(1);
 }
 
-const [count, streams] = [process.argv[2] ?? 1, process.argv[3] ?? 1].map(
-  Number,
-) as [number, number];
-await using servers = await NatsServers.start(count);
-const replicas = count;
-const contenders = [
-  await bare(servers, replicas, streams),
-  await ours(servers, replicas, streams),
-];
-console.log(`${count} servers, ${replicas} replicas, ${streams} streams`);
-for (let round = 0; round < 2; round++)
-  for (const contender of contenders) {
-    await measure(contender, 1, 1500, (n) => n % ROOMS, "one at a time");
-    await measure(
-      contender,
-      BUSY,
-      40_000,
-      (n) => n % ROOMS,
-      `${BUSY} in flight, 100 rooms`,
-    );
-    await measure(
-      contender,
-      BUSY,
-      20_000,
-      () => 0,
-      `${BUSY} in flight, one room`,
-    );
-  }
-for (const contender of contenders) await contender.close();
+/** A window of the run: what was done, and what it took. */
+function usage(done: number) {
+  const pids = values.pid === "" ? [] : values.pid.split(",").map(Number);
+  return {
+    at: performance.now(),
+    done,
+    cpu: process.cpuUsage(),
+    nats: sampleProcesses(pids).cpu_ms,
+  };
+}
+
+async function measure({ send, heard }: Contender): Promise<Published> {
+  const times = newHistogram();
+  let sent = 0;
+  let done = 0;
+  let measuring = false;
+  let stopping = false;
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const next = (): void => {
+    const at = performance.now();
+    send(sent++ % rooms.length, () => {
+      if (measuring) recordUs(times, (performance.now() - at) * 1000);
+      done++;
+      if (!stopping) next();
+      else if (done === sent) resolve();
+    });
+  };
+  for (let i = 0; i < Number(values["in-flight"]); i++) next();
+  await Bun.sleep(Number(values.warmup) * 1000);
+  measuring = true;
+  const first = usage(done);
+  await Bun.sleep(Number(values.seconds) * 1000);
+  const last = usage(done);
+  measuring = false;
+  stopping = true;
+  await over;
+  // What the client alone published may still be on its way back.
+  const deadline = performance.now() + 2000;
+  while (heard() < sent && performance.now() < deadline) await Bun.sleep(10);
+
+  const count = last.done - first.done;
+  const { user, system } = last.cpu;
+  const { p50, p99 } = quantiles(times);
+  return {
+    published_per_second: (count * 1000) / (last.at - first.at),
+    cpu_us: (user + system - first.cpu.user - first.cpu.system) / count,
+    nats_cpu_us: ((last.nats - first.nats) * 1000) / count,
+    p50_us: p50,
+    p99_us: p99,
+    latency: encodeHistogram(times),
+    sent,
+    heard: heard(),
+  };
+}
+
+const contender = await (values.contender === "bare" ? bare() : broker());
+console.log(JSON.stringify(await measure(contender)));
+await contender.close();

@@ -110,7 +110,7 @@ async function livePlan(one: Case, peer: Peer, server: ServerProcess) {
   const plan = await loadPlan(
     { ...one, groups: [{ name: "live", ...LIVE }] },
     peer,
-    server,
+    [server],
   );
   return { ...plan, warmup_seconds: 0.3 };
 }

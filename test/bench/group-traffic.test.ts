@@ -21,6 +21,7 @@ function room() {
   const members = Array.from({ length: 3 }, (_, index) => {
     const member = new Member(HOST, traffic, {
       room: 0,
+      target: 0,
       stalled: false,
       names: { room: "r00000", name: `u${index}`, index },
       template: plan.templates[0]!,

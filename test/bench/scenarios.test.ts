@@ -27,6 +27,7 @@ test("has every scenario, each with cases, each case once", () => {
       "crash",
       "stored",
       "threads",
+      "cluster",
     ].toSorted(),
   );
   const ids = cases.map(({ id }) => id);
@@ -83,10 +84,7 @@ test.each(cases.map((one) => [one.id, one] as const))(
     const taking = PEERS.filter((peer) => unable(one, peer) === null);
     expect(taking.length).toBeGreaterThan(0);
     for (const peer of taking) {
-      const plan = await loadPlan(one, peer, {
-        url: "ws://127.0.0.1:1/",
-        port: 1,
-      });
+      const plan = await loadPlan(one, peer, [{ url: "ws://127.0.0.1:1/" }]);
       checkPlan(plan);
       for (const template of plan.templates)
         checkTemplate(template, plan.text_bytes);

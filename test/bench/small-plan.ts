@@ -9,7 +9,7 @@ export function smallPlan(shape: {
   rate: number;
 }): LoadPlan {
   return {
-    url: "ws://127.0.0.1:1/chat",
+    targets: [{ url: "ws://127.0.0.1:1/chat", addresses: ["127.0.0.1"] }],
     templates: [TEMPLATES["roomcast-json"]!],
     groups: [
       { name: "group", stalled: 0, probes: 0, room_prefix: "r", ...shape },
@@ -24,7 +24,6 @@ export function smallPlan(shape: {
     processes: 1,
     connect_concurrency: 8,
     connect_timeout_seconds: 5,
-    addresses: ["127.0.0.1"],
     base_ms: 0,
   };
 }

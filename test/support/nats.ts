@@ -8,13 +8,14 @@ import { TempFolder } from "./server.ts";
 /** Where the tests find a NATS server; undefined where there is none. */
 export const natsServer = Bun.which("nats-server") ?? undefined;
 
+/** What is wrong without one. */
+export const NATS_HOW =
+  "nats-server 2.11 or newer is not on the PATH: go install github.com/nats-io/nats-server/v2@v2.15.1, and Go's bin folder on the PATH";
+
 /** Says which tests are left out where there is no NATS server, and how to get one. */
 export function tellSkipped(what: string): void {
   if (natsServer) return;
-  console.warn(
-    `skipped: ${what}. They need nats-server 2.11 or newer on the PATH:\n` +
-      "  go install github.com/nats-io/nats-server/v2@v2.15.1   (and Go's bin folder on the PATH)",
-  );
+  console.warn(`skipped: ${what}. ${NATS_HOW}`);
 }
 
 function freePort(): number {
@@ -50,6 +51,10 @@ export class NatsServer {
   /** By itself: its configuration is wrong, perhaps. */
   get ended(): boolean {
     return this.#process?.exitCode !== null;
+  }
+
+  get pid(): number {
+    return this.#process!.pid;
   }
 
   start(): void {
