@@ -51,6 +51,8 @@ export function judge(
     histograms[group.name] = group.latency.encoded;
     if (group.probe_latency.count > 0)
       histograms[`${group.name}, probes`] = group.probe_latency.encoded;
+    if (one.nats !== null && group.across_latency.count > 0)
+      histograms[`${group.name}, other node`] = group.across_latency.encoded;
     if (group.ack_latency.count > 0)
       histograms[`${group.name}, acks`] = group.ack_latency.encoded;
   }

@@ -22,9 +22,13 @@ interface Seat {
 
 type Request = { action: string; room: string; text?: string; id?: string };
 
-/** A small chat server on a free port, of roomcast's wire contract, that can spoil deliveries on purpose. */
-export function chatWithFaults(faults: Faults) {
-  const members = new Map<string, Set<Bun.ServerWebSocket<Seat>>>();
+type Members = Map<string, Set<Bun.ServerWebSocket<Seat>>>;
+
+/**
+ * A small chat server on a free port, of roomcast's wire contract, that can spoil deliveries on purpose.
+ * @param members the same map makes several of them act as one
+ */
+export function chatWithFaults(faults: Faults, members: Members = new Map()) {
   const tell = (ws: Bun.ServerWebSocket<Seat>, message: object): void => {
     ws.send(ws.data.msgpack ? encode(message) : JSON.stringify(message));
   };

@@ -85,6 +85,46 @@ test("the probes' latency is the one that is told", () => {
   ).toBe(9000);
 });
 
+test("where servers act as one: CPU per event, and latency by how far away the receiver is", () => {
+  const [small] = chooseCases(scenarios(20_000), "full", ["cluster/small-1x1"]);
+  const group: Partial<GroupResult> = {
+    members: 2,
+    delivered_in_window: 8000,
+    probe_latency: times(0, 0, 0),
+    own_latency: times(1000, 5000),
+    across_latency: times(1500, 7000),
+  };
+  const use = {
+    plan: { seconds: 4 },
+    server: { cpu_seconds: 0.4 },
+    beneath: { cpu_seconds: 0.1 },
+  } as unknown as LoadResult;
+  const { figures } = judge(small!, result(group, use));
+  expect(figures).toMatchObject({
+    cpu_us_per_event: 100,
+    nats_us_per_event: 25,
+    own_p50_us: 1000,
+    own_p99_us: 5000,
+    across_p50_us: 1500,
+    across_p99_us: 7000,
+  });
+  expect(figures.published_per_second).toBeUndefined();
+  // One node has no other, and only a closed loop tells what it could publish.
+  const alone = judge(
+    { ...small!, closed_loop: 1 },
+    result({ ...group, across_latency: times(0, 0, 0) }, use),
+  ).figures;
+  expect(alone.across_p50_us).toBeUndefined();
+  expect(alone.published_per_second).toBe(1000);
+  const late = judge(
+    small!,
+    result({ ...group, lateness: times(100, 6000) }, use),
+  ).figures;
+  expect(late).toMatchObject({ own_p50_us: 1000, across_p50_us: 1500 });
+  expect(late.own_p99_us).toBeUndefined();
+  expect(late.across_p99_us).toBeUndefined();
+});
+
 test("percentiles that late sends are a part of are left out, others stay", () => {
   const { figures } = judge(fanout, result({ lateness: times(100, 15_000) }));
   expect(figures.p50_us).toBe(8000);

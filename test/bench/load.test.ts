@@ -54,6 +54,56 @@ test.concurrent(
   PATIENCE_MS,
 );
 
+/** A load on two servers that act as one; the second one has faults. */
+async function loadTwo(faults: Faults, ...options: string[]) {
+  const members = new Map();
+  using first = chatWithFaults(NO_FAULTS, members);
+  using second = chatWithFaults(faults, members);
+  const urls = [first, second].flatMap(({ port }) => [
+    "--url",
+    `ws://127.0.0.1:${port}/chat`,
+  ]);
+  const { plan } = parseOptions([
+    ...urls,
+    ...["--connections", "12", "--rooms", "3", "--rate", "50"],
+    ...["--silence", "0.5", "--warmup", "0.2", "--seconds", "1"],
+    ...options,
+  ])!;
+  return await runLoad({
+    plan,
+    pids: [process.pid],
+    beneath: [process.pid],
+  });
+}
+
+test.concurrent(
+  "members of a room take turns over several servers; every delivery is counted, those across apart",
+  async () => {
+    const options = ["--connections", "9", "--senders", "1"];
+    const result = await loadTwo(NO_FAULTS, ...options, "--processes", "2");
+    expect(result.failures).toEqual([]);
+    expect(result.total).toMatchObject({ expected: 540, delivered: 540 });
+    // The sender and the third member are on one server, the second on the other.
+    const { latency, own_latency, across_latency } = result.groups[0]!;
+    expect(latency.count).toBe(450);
+    expect(own_latency.count).toBe(300);
+    expect(across_latency.count).toBe(150);
+    expect(result.beneath!.pids).toEqual([process.pid]);
+  },
+  PATIENCE_MS,
+);
+
+test.concurrent(
+  "what one of several servers loses is seen",
+  async () => {
+    const result = await loadTwo({ ...NO_FAULTS, lose: 10 }, "--senders", "1");
+    // Only the sender of the second room is connected to it: 6 of 60 messages to each of 4 members.
+    expect(result.total).toMatchObject({ lost: 24, delivered: 696 });
+    expect(result.failures).toEqual(["24 deliveries lost"]);
+  },
+  PATIENCE_MS,
+);
+
 test.concurrent(
   "the closed loop keeps sending, and loses nothing",
   async () => {

@@ -45,6 +45,15 @@ test("load: --total-rate is shared by the rooms, --group may be repeated", () =>
   expect(groups[0]!.room_prefix).not.toBe(groups[1]!.room_prefix);
 });
 
+test("load: --url may be repeated for servers that act as one", () => {
+  const { targets } = load("--url", "wss://b.example/chat").plan;
+  expect(targets).toEqual([
+    { url: "ws://127.0.0.1:8080/chat", addresses: ["127.0.0.1"] },
+    { url: "wss://b.example/chat", addresses: ["b.example"] },
+  ]);
+  expect(() => load("--url", "http://b")).toThrow("not a ws://");
+});
+
 test.each([
   [["--connections", "10", "--rooms", "3"], "does not divide"],
   [["--rate", "fast"], "rate: not a number"],

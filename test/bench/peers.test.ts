@@ -8,6 +8,7 @@ import type { Peer } from "../../bench/peers/peer.ts";
 import { measure } from "../../bench/run/measure.ts";
 import { type Case, chooseCases } from "../../bench/run/case.ts";
 import { scenarios } from "../../bench/scenarios.ts";
+import { natsServer, tellSkipped } from "../support/nats.ts";
 import { fill, storedRoom } from "../../bench/special/stored.ts";
 
 /** Ends what hangs; processes start slowly on a busy machine. */
@@ -25,7 +26,10 @@ const SMALL: Case = {
   seconds: 0.8,
 };
 
-const installed = PEERS.filter((peer) => peer.missing() === null);
+const installed = PEERS.filter(
+  (peer) => peer.missing() === null && peer.nats === undefined,
+);
+tellSkipped("the benchmark's gateways on NATS");
 
 test(
   "every installed peer delivers each message once to each member, in order",
@@ -46,6 +50,69 @@ test(
       );
       expect(one.load!.server!.rss_end_bytes).toBeGreaterThan(1e6);
     }
+  },
+  PATIENCE_MS,
+);
+
+test.skipIf(natsServer === undefined)(
+  "gateways on NATS deliver each message once to each member, whichever node it is connected to",
+  async () => {
+    const small: Case = {
+      ...SMALL,
+      peers: null,
+      nats: { streams: 2, replicas: 1 },
+    };
+    for (const name of ["roomcast-nats", "roomcast-nats-2"]) {
+      const one = await measure(small, peerNamed(name), 0, quiet);
+      const { delivered, expected, lost, doubled, reordered } = one.load!.total;
+      expect([name, delivered, expected, lost, doubled, reordered]).toEqual([
+        name,
+        120,
+        120,
+        0,
+        0,
+        0,
+      ]);
+      expect(one.load!.beneath!.rss_end_bytes).toBeGreaterThan(1e6);
+      expect("small, other node" in one.histograms).toBe(
+        name === "roomcast-nats-2",
+      );
+    }
+  },
+  PATIENCE_MS,
+);
+
+test.skipIf(natsServer === undefined)(
+  "what publishes by itself hears all it published, over the streams of its case",
+  async () => {
+    const knee: Case = {
+      ...caseNamed("cluster/knee-4x1"),
+      warmup_seconds: 0.2,
+      seconds: 0.3,
+    };
+    for (const name of ["jetstream", "nats-broker"]) {
+      const { verdict, reasons, figures } = await measure(
+        knee,
+        peerNamed(name),
+        0,
+        quiet,
+      );
+      expect([name, verdict, reasons]).toEqual([name, "ok", []]);
+      expect(figures.published_per_second).toBeGreaterThan(0);
+    }
+    const broken: Peer = {
+      ...peerNamed("jetstream"),
+      command: () => [
+        process.execPath,
+        "-e",
+        "console.error('no'); process.exit(3)",
+      ],
+    };
+    const { verdict, reasons } = await measure(knee, broken, 0, quiet);
+    expect([verdict, reasons]).toEqual([
+      "failed",
+      ["jetstream ended (3): no\n"],
+    ]);
   },
   PATIENCE_MS,
 );

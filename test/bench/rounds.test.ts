@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { peerNamed } from "../../bench/peers/list.ts";
+import { PEERS, peerNamed } from "../../bench/peers/list.ts";
 import type { Measurement } from "../../bench/run/run-file.ts";
-import { type RoundsTell, runRounds } from "../../bench/run/rounds.ts";
+import { type RoundsTell, runRounds, unable } from "../../bench/run/rounds.ts";
 import { chooseCases } from "../../bench/run/case.ts";
 import { scenarios } from "../../bench/scenarios.ts";
 import { measured } from "./fixed-run.ts";
@@ -72,6 +72,36 @@ test("a peer that lacks what a case needs is recorded with the reason", async ()
   expect(
     measurements.filter(({ verdict }) => verdict === "not-run"),
   ).toMatchObject([{ peer: "ws", reasons: ["has no history"] }]);
+});
+
+test("peers that are about NATS stand only in cases that name them, and alone there", () => {
+  const of = (id: string): string[] =>
+    PEERS.filter((peer) => unable(cases(id)[0]!, peer) !== "").map(
+      ({ name }) => name,
+    );
+  expect(of("cluster/small-4x3")).toEqual([
+    "roomcast",
+    "roomcast-nats",
+    "roomcast-nats-2",
+  ]);
+  expect(of("cluster/knee-1x1")[0]).toBe("jetstream");
+  expect(of("cluster/knee-1x1").length).toBe(5);
+  expect(of("fanout/1000").filter((name) => /nats|jet/.test(name))).toEqual([]);
+});
+
+test("what NATS uses is not put down to other programs", async () => {
+  const load = {
+    offered_deliveries_per_second: 0,
+    machine: { cpus: 2 },
+    machine_busy_share: 0.9,
+    server: { cpu_share: 0.8 },
+    beneath: { cpu_share: 0.4 },
+    generators: [{ process_cpu_share: 0.2 }],
+  } as unknown as NonNullable<Measurement["load"]>;
+  const { notes } = await rounds(["fanout/1000"], FREE, { load });
+  expect(notes).toEqual([
+    "other programs used 20 % of the machine (median over the measurements)",
+  ]);
 });
 
 test("nothing is begun that would not end within the budget, and a note says so", async () => {
