@@ -62,6 +62,7 @@ export class Publisher<Origin> {
   #inFlightBytes = 0;
   /** Lanes that have something to send, in turn. */
   readonly #turns = new Deque<Lane<Origin>>();
+  #pumping = false;
   readonly #troubled = new Set<Lane<Origin>>();
   #recoveries = 0;
   readonly #byKey = new Map<string, Pending<Origin>>();
@@ -139,7 +140,7 @@ export class Publisher<Origin> {
     this.#unsettledBytes += body.length;
     lane.waiting.push(pending);
     this.#enqueue(lane);
-    this.#pump();
+    this.#pumpSoon();
     return undefined;
   }
 
@@ -198,6 +199,21 @@ export class Publisher<Origin> {
     lane.queued = true;
     this.#turns.push(lane);
   }
+
+  /**
+   * Sends at the end of this turn of the event loop. The client writes what one callback publishes at once, and each
+   * socket's frame comes in a callback of its own: a write, and for NATS a read, for each message.
+   */
+  #pumpSoon(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    setImmediate(this.#pumpNow);
+  }
+
+  readonly #pumpNow = (): void => {
+    this.#pumping = false;
+    this.#pump();
+  };
 
   /** Sends what may be sent, one message of each room in turn. */
   #pump(): void {
