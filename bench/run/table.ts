@@ -31,8 +31,12 @@ export function printRun(run: RunFile): string {
     }
     lines.push("");
   }
-  for (const { title, missing } of run.peers)
-    if (missing !== null) lines.push(`${title}: not measured, ${missing}`);
+  const missing = Map.groupBy(run.peers, (peer) => peer.missing);
+  for (const [why, peers] of missing)
+    if (why !== null)
+      lines.push(
+        `${peers.map(({ title }) => title).join("; ")}: not measured, ${why}`,
+      );
   for (const note of run.notes) lines.push(`note: ${note}`);
   lines.push(
     "median ±half the range of n repeats; (ratio to the control, marked *). `-`: no figure that can be trusted",

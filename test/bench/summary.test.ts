@@ -55,6 +55,14 @@ test("the table has a row per case and peer, and says what is missing and why", 
   expect(text).toContain("note: one thing was left out");
 });
 
+test("peers that lack the same are told in one line", () => {
+  const run = fixedRun();
+  for (const peer of run.peers.slice(2)) peer.missing = "it is not installed";
+  expect(printRun(run)).toContain(
+    "\nNode + ws; Centrifugo: not measured, it is not installed\n",
+  );
+});
+
 test("a comparison tells changes from noise, and which way is better", () => {
   const before = fixedRun();
   const after = fixedRun();
