@@ -7,7 +7,9 @@ export async function fullHistory(
   room: string,
 ): Promise<Message[]> {
   using client = await Client.connect(url);
-  const { seq } = await client.join(room);
+  const joined = await client.join(room);
+  if (joined.action === "error") throw new Error(JSON.stringify(joined));
+  const { seq } = joined;
   const events: Message[] = [];
   while ((events.at(-1)?.seq ?? 0) < seq) {
     const page = await client.request({
@@ -15,6 +17,7 @@ export async function fullHistory(
       room,
       after: events.at(-1)?.seq ?? 0,
     });
+    if (page.action === "error") throw new Error(JSON.stringify(page));
     if (page.messages.length === 0) break;
     events.push(...page.messages);
   }

@@ -98,6 +98,9 @@ test.skipIf(!natsServer)(
     for (const follower of followers) {
       await follower.connect();
       for (const room of ROOMS) follower.join(room, true);
+      await follower.until(() =>
+        [...follower.rooms.values()].every(({ state }) => state === "in"),
+      );
     }
     for (let step = 0; step < STEPS; step++) {
       const follower = random.pick(followers);
