@@ -1,3 +1,5 @@
+import { Auth } from "./auth/auth.ts";
+import { readAuthSettings, type AuthSettings } from "./auth/settings.ts";
 import type { Backend, BackendListener } from "./backend/backend.ts";
 import { openEmbedded } from "./backend/embedded.ts";
 import { openNats } from "./backend/nats.ts";
@@ -36,16 +38,18 @@ export interface Roomcast {
 /**
  * Starts a server with everything inside.
  * @param trial of gateway threads, in tests
+ * @throws ConfigError an option about tokens
  * @throws DataFolderError the data folder cannot be used
  * @throws Error it cannot listen
  */
 export function startRoomcast(config: Config, trial?: Trial): Roomcast {
+  const auth = readAuthSettings(config);
   if (config.threads === 1) {
     const listener = new GatewayListener();
-    return oneThread(config, openEmbedded(config, listener), listener);
+    return oneThread(config, auth, openEmbedded(config, listener), listener);
   }
   const hub = new Hub(config);
-  return manyThreads(config, openEmbedded(config, hub), hub, trial);
+  return manyThreads(config, auth, openEmbedded(config, hub), hub, trial);
 }
 
 /**
@@ -58,13 +62,14 @@ export async function startOnNats(
   config: Config,
   onEnd: (reason: string) => void,
 ): Promise<Roomcast> {
+  const auth = readAuthSettings(config);
   if (config.threads === 1) {
     const listener = new GatewayListener();
     const backend = await openNats(config, listener, onEnd);
-    return oneThread(config, backend, listener);
+    return oneThread(config, auth, backend, listener);
   }
   const hub = new Hub(config);
-  return manyThreads(config, await openNats(config, hub, onEnd), hub);
+  return manyThreads(config, auth, await openNats(config, hub, onEnd), hub);
 }
 
 /** What the backend calls of a gateway that is made after it. */
@@ -86,6 +91,7 @@ class GatewayListener implements BackendListener<Origin> {
 /** Backend and gateway in one thread: no event crosses anything. */
 function oneThread(
   config: Config,
+  auth: AuthSettings,
   backend: Backend<Origin>,
   listener: GatewayListener,
 ): Roomcast {
@@ -93,6 +99,7 @@ function oneThread(
     config,
     backend.broker,
     backend.directory,
+    new Auth(auth, (message) => console.error(`roomcast: ${message}`)),
     (topic, frame, compress) => server.publish(topic, frame, compress),
   );
   listener.gateway = gateway;
@@ -136,6 +143,7 @@ function oneThread(
 /** The backend in this thread, gateways in others. */
 function manyThreads(
   config: Config,
+  auth: AuthSettings,
   backend: Backend<HubOrigin>,
   hub: Hub,
   trial?: Trial,
@@ -143,6 +151,7 @@ function manyThreads(
   hub.backend = backend;
   const threads = new Threads({
     config,
+    auth,
     hub,
     sessionKey: backend.sessionKey,
     ...(trial && { trial }),

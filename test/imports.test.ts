@@ -9,7 +9,7 @@ const src = join(root, "src");
 const STAGES: readonly (readonly string[])[] = [
   ["collections", "protocol"],
   ["config", "data", "client"],
-  ["broker"],
+  ["auth", "broker"],
   ["gateway", "webhooks"],
   ["nodes"],
   ["backend", "terminal", "web"],

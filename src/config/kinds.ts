@@ -15,13 +15,15 @@ export interface OptionSpec<T extends OptionValue = OptionValue> {
   readonly examples?: readonly string[];
   /** The environment variable, where it is not the one that follows from the key. */
   readonly variable?: string;
+  /** Nothing may show a value of it: not even an error about it. */
+  readonly secret?: boolean;
 }
 
 export function text(
   fallback: string,
   unit: string,
   doc: string,
-  extra: { variable?: string } = {},
+  extra: { variable?: string; secret?: boolean } = {},
 ): OptionSpec<string> {
   return {
     fallback,

@@ -48,7 +48,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     const key = keyByFlag.get(flag);
     if (!key && flag !== "--config")
       throw new ConfigError(
-        `unknown option ${arg}; --help lists all${closest(flag)}`,
+        `unknown option ${flag}; --help lists all${closest(flag)}`,
       );
     const value = equals < 0 ? args[++i] : arg.slice(equals + 1);
     const missing =
@@ -106,7 +106,7 @@ export function loadConfig(
             ? variable
             : `${tomlKeyOf(key)} in ${commandLine.configFile}`;
       throw new ConfigError(
-        `${where}: ${JSON.stringify(source)} is not allowed; allowed is ${spec.allowed}`,
+        `${where}: ${shown(spec, source)} is not allowed; allowed is ${spec.allowed}`,
       );
     }
     config[key] = value;
@@ -117,6 +117,10 @@ export function loadConfig(
   checkWebhooks(config as Config);
   return config as Config;
 }
+
+/** A value in an error. */
+const shown = ({ secret }: OptionSpec, value: unknown): string =>
+  secret ? "the value" : JSON.stringify(value);
 
 function readConfigFile(path: string): Map<OptionKey, string> {
   let table: Record<string, unknown>;
@@ -139,7 +143,7 @@ function readConfigFile(path: string): Map<OptionKey, string> {
       );
     if (typeof value !== "string" && typeof value !== "number")
       throw new ConfigError(
-        `${name} in ${path}: ${JSON.stringify(value)} is not allowed; allowed is ${OPTIONS[key].allowed}`,
+        `${name} in ${path}: ${shown(OPTIONS[key], value)} is not allowed; allowed is ${OPTIONS[key].allowed}`,
       );
     values.set(key, String(value));
   }

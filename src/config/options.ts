@@ -48,6 +48,7 @@ export const OPTIONS = {
     "",
     "secret",
     "signs guest sessions; empty: a key made once and kept in the data folder",
+    { secret: true },
   ),
   sessionDays: number(
     30,
@@ -55,6 +56,60 @@ export const OPTIONS = {
     1,
     3650,
     "how long a guest session can be used",
+  ),
+
+  auth: choice(
+    ["auto", "anonymous", "required", "optional"],
+    "auto",
+    "anonymous: only guests; required: only who has a token; optional: both; auto: required once there is a key",
+  ),
+  jwtSecret: text(
+    "",
+    "secret",
+    "tokens are checked with it (HS256); at least 32 bytes",
+    { secret: true },
+  ),
+  jwtPublicKey: text(
+    "",
+    "file",
+    "PEM: tokens are checked with it (RS256, ES256 or EdDSA, by its kind)",
+  ),
+  jwksUrl: text(
+    "",
+    "url",
+    "tokens are checked with the keys that are there (RS256, ES256, EdDSA)",
+  ),
+  jwksCooldownMs: number(
+    30000,
+    "ms",
+    0,
+    3_600_000,
+    "tokens that name an unknown key make the keys be fetched again at most this often",
+  ),
+  jwtIssuer: text("", "text", "what a token's iss must be; empty: anything"),
+  jwtAudience: text(
+    "",
+    "text",
+    "what a token's aud must be or hold; empty: anything",
+  ),
+  guestRooms: text(
+    "*",
+    "patterns",
+    'what guests may do where, such as "lobby:join,send news-*:join"; a pattern alone is join, send, history',
+  ),
+  authTimeoutMs: number(
+    5000,
+    "ms",
+    100,
+    3_600_000,
+    "how long a connection that needs a token may be without one",
+  ),
+  tokenWarningMs: number(
+    60000,
+    "ms",
+    0,
+    DAY_MS,
+    "so long before its token expires a connection is told",
   ),
 
   nats: text(

@@ -147,7 +147,8 @@ export class ChatSocket implements SocketHandler {
   }
 }
 
-function refOf(request: unknown): number | undefined {
+/** @returns the request's `ref`, if it has one that can be repeated */
+export function refOf(request: unknown): number | undefined {
   const ref = (request as { ref?: unknown } | null | undefined)?.ref;
   return typeof ref === "number" &&
     Number.isInteger(ref) &&

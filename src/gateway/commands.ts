@@ -1,3 +1,4 @@
+import { RIGHTS, type RightName } from "../auth/rights.ts";
 import type { Draft } from "../broker/broker.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type {
@@ -13,11 +14,12 @@ import {
   checkText,
   quote,
 } from "../protocol/validate.ts";
+import { authenticate } from "./authenticate.ts";
 import type { Connection } from "./connection.ts";
 import type { Members } from "./directory.ts";
 import type { Gateway } from "./gateway.ts";
 import { getHistory } from "./history.ts";
-import { joinRoom } from "./join.ts";
+import { forbidden, joinRoom } from "./join.ts";
 import type { Membership } from "./room.ts";
 
 /**
@@ -29,6 +31,8 @@ type Command<A extends ClientAction> = {
 } & (
   | {
       readonly needs: "member";
+      /** What the membership must allow besides. */
+      readonly right?: RightName;
       readonly run: (
         gateway: Gateway,
         connection: Connection,
@@ -49,10 +53,21 @@ type Command<A extends ClientAction> = {
 const COMMANDS: { readonly [A in ClientAction]: Command<A> } = {
   join_room: { cost: "request", needs: "nothing", run: joinRoom },
   leave_room: { cost: "request", needs: "member", run: leaveRoom },
-  send_message: { cost: "message", needs: "member", run: sendMessage },
-  get_history: { cost: "request", needs: "member", run: getHistory },
+  send_message: {
+    cost: "message",
+    needs: "member",
+    right: "send",
+    run: sendMessage,
+  },
+  get_history: {
+    cost: "request",
+    needs: "member",
+    right: "history",
+    run: getHistory,
+  },
   get_members: { cost: "request", needs: "member", run: getMembers },
-  typing: { cost: "request", needs: "member", run: typing },
+  typing: { cost: "request", needs: "member", right: "send", run: typing },
+  authenticate: { cost: "request", needs: "nothing", run: authenticate },
   ping: { cost: "request", needs: "nothing", run: ping },
 };
 
@@ -78,6 +93,9 @@ export function runCommand(
       `this connection is not in room ${quote(room)}: join it first`,
     );
   }
+  const { right } = command;
+  if (right && !(membership.rights & RIGHTS[right]))
+    throw forbidden(right, room);
   return command.run(gateway, connection, message, membership);
 }
 

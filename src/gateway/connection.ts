@@ -1,4 +1,5 @@
 import type { ServerWebSocket } from "bun";
+import type { Access } from "../auth/auth.ts";
 import type { Codec, Decoder, Frame } from "../protocol/codec.ts";
 import type { CloseCode } from "../protocol/errors.ts";
 import type { ServerMessage, User } from "../protocol/messages.ts";
@@ -54,11 +55,15 @@ export class Connection implements Peer {
   publishing = 0;
   seenAt: number;
   pingedAt = 0;
+  /** What it was told that it expires. */
+  warnedOf: Access | undefined;
 
   constructor(
     readonly id: string,
     readonly user: User,
     readonly place: Place,
+    /** What it may do; another token of the same user changes it. */
+    public access: Access,
     readonly codec: Codec,
     room: string,
     private readonly rates: Rates,

@@ -1,3 +1,4 @@
+import type { Auth } from "../auth/auth.ts";
 import {
   BrokerError,
   type Broker,
@@ -37,6 +38,7 @@ export class Gateway {
     readonly config: Config,
     readonly broker: Broker<Origin>,
     readonly directory: Directory,
+    readonly auth: Auth,
     publish: Publish,
   ) {
     this.rooms = new Rooms(config, broker);

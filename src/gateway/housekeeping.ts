@@ -1,8 +1,9 @@
 import type { Peer } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 import { Liveness } from "./liveness.ts";
+import { sweepTokens } from "./token-expiry.ts";
 
-/** What has to be looked after now and then: dead peers, idle rooms, unsent bytes in all. */
+/** What has to be looked after now and then: dead peers, expired tokens, idle rooms, unsent bytes in all. */
 export function startHousekeeping(gateway: Gateway): Timer {
   const { config, peers, rooms } = gateway;
   const liveness = new Liveness(
@@ -15,6 +16,7 @@ export function startHousekeeping(gateway: Gateway): Timer {
     const now = performance.now();
     liveness.sweep(peers, now);
     rooms.sweep(now);
+    if (gateway.auth.takesTokens) sweepTokens(gateway.connections, Date.now());
     closeSlowest(peers, config.maxBufferedBytes);
   }, liveness.intervalMs);
 }

@@ -1,6 +1,7 @@
+import { RIGHTS, type RightName, type Rights } from "../auth/rights.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { ClientMessage } from "../protocol/messages.ts";
-import { MAX_ROOM_BYTES, checkName } from "../protocol/validate.ts";
+import { MAX_ROOM_BYTES, checkName, quote } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 import { recall, reply } from "./history.ts";
@@ -18,6 +19,8 @@ export async function joinRoom(
 ): Promise<void> {
   checkName("room", message.room, MAX_ROOM_BYTES);
   const { config, directory, rooms } = gateway;
+  const rights = connection.access.grants.of(message.room);
+  if (!(rights & RIGHTS.join)) throw forbidden("join", message.room);
   if (
     !connection.memberships.has(message.room) &&
     connection.memberships.size >= config.maxRoomsPerConnection
@@ -36,7 +39,7 @@ export async function joinRoom(
     if (entered) await Promise.all([room.ready, entered]);
     else await room.ready;
     await gateway.meter.turn();
-    joined = await place(gateway, connection, room, message);
+    joined = await place(gateway, connection, room, message, rights);
   } finally {
     if (!joined) rooms.release(room);
     if (isNew && !joined) directory.exit(room.name, connection.place);
@@ -52,17 +55,22 @@ async function place(
   connection: Connection,
   room: Room,
   message: ClientMessage<"join_room">,
+  rights: Rights,
 ): Promise<boolean> {
   const { broker, config } = gateway;
   const known = await position(gateway, room, message);
-  const latest = Math.min(message.history ?? 0, config.maxHistoryPerReply);
+  const mayRead = (rights & RIGHTS.history) !== 0;
+  const latest = mayRead
+    ? Math.min(message.history ?? 0, config.maxHistoryPerReply)
+    : 0;
   for (let attempt = 0; attempt < PLACE_ATTEMPTS; attempt++) {
     if (connection.closed) return false;
     const atLeast = alreadyHas(connection, room, known);
     const upto = room.slices.find(atLeast)?.position ?? room.head;
     let recalled: Recalled = NOTHING;
     let recovered = false;
-    if (known !== undefined) {
+    if (known !== undefined && !mayRead) recovered = known >= upto;
+    else if (known !== undefined) {
       recalled = await recall(gateway, connection, room, {
         after: known,
         upto,
@@ -88,7 +96,7 @@ async function place(
     if ((place?.position ?? room.head) !== upto) continue;
     const before = connection.memberships.get(room.name);
     const slice = place ?? room.slices.add(room.pending.end, room.head);
-    room.add(connection, slice, message.echo ?? true);
+    room.add(connection, slice, message.echo ?? true, rights);
     reply(gateway, connection, recalled, {
       action: "room_joined",
       ref: message.ref,
@@ -109,6 +117,20 @@ async function place(
     "the room moves faster than its history can be read; try again",
   );
 }
+
+export function forbidden(right: RightName, room: string): ProtocolError {
+  return new ProtocolError(
+    "forbidden",
+    `this connection may not ${DEEDS[right]} room ${quote(room)}`,
+  );
+}
+
+const DEEDS: { readonly [R in RightName]: string } = {
+  join: "join",
+  send: "send to",
+  history: "read the history of",
+  moderate: "moderate",
+};
 
 const PLACE_ATTEMPTS = 50;
 /** What is in the log comes to this gateway long before. */

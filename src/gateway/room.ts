@@ -1,3 +1,4 @@
+import type { Rights } from "../auth/rights.ts";
 import type { Broker } from "../broker/broker.ts";
 import { Deque } from "../collections/deque.ts";
 import type { Config } from "../config/options.ts";
@@ -12,6 +13,8 @@ export interface Membership {
   readonly slice: Slice;
   /** Whether the connection receives what it sent itself. */
   readonly echo: boolean;
+  /** What the connection may do in the room: looked up when it joins, so that no message costs a comparison of names. */
+  rights: Rights;
 }
 
 /** As many as are served without a thought for fairness: some 100 µs. */
@@ -124,8 +127,13 @@ export class Room {
   }
 
   /** Puts a connection into a slice, from whose position on it gets events. */
-  add(connection: Connection, slice: Slice, echo: boolean): Membership {
-    const membership: Membership = { room: this, slice, echo };
+  add(
+    connection: Connection,
+    slice: Slice,
+    echo: boolean,
+    rights: Rights,
+  ): Membership {
+    const membership: Membership = { room: this, slice, echo, rights };
     this.slices.join(slice, connection.codec.index);
     connection.socket.subscribe(slice.topics[connection.codec.index]!);
     connection.memberships.set(this.name, membership);

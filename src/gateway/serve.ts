@@ -1,4 +1,5 @@
 import type { Server } from "bun";
+import type { Access } from "../auth/auth.ts";
 import type { Config } from "../config/options.ts";
 import { ChatSocket } from "./chat-socket.ts";
 import { Connection, type Rates, type SocketHandler } from "./connection.ts";
@@ -9,10 +10,17 @@ import {
   type Place,
   type Totals,
 } from "./directory.ts";
+import { arrive, type Arriving } from "./doors.ts";
 import { EchoSocket } from "./echo-socket.ts";
 import type { Gateway } from "./gateway.ts";
+import { PendingSocket } from "./pending-socket.ts";
 import type { Sessions } from "./sessions.ts";
-import { Refusal, needWebSocket, readChatRequest } from "./upgrade.ts";
+import {
+  Refusal,
+  needWebSocket,
+  readChatRequest,
+  type ChatRequest,
+} from "./upgrade.ts";
 
 export type ChatServer = Server<SocketHandler>;
 
@@ -105,37 +113,46 @@ export function serve({
     server: ChatServer,
   ): undefined | Promise<undefined> {
     // First of all: browsers hide why they were refused an upgrade, but their pages can ask again without one.
-    const { codec, subprotocol, room, name, session } = readChatRequest(
-      request,
-      url,
-      config.maxNameBytes,
-    );
-    needWebSocket(request);
+    const asked = readChatRequest(request, url, config.maxNameBytes);
     const now = Date.now();
-    const known =
-      session === undefined ? undefined : sessions.verify(session, now);
-    const who: Arrival = known
-      ? { kind: "user", user: known }
-      : { kind: "guest", name };
-    return upgrade(request, server, who, (place) => {
+    const arriving = arrive(gateway.auth, sessions, request, asked, now);
+    return arriving instanceof Promise
+      ? arriving.then((arrived) => letIn(request, server, asked, arrived, now))
+      : letIn(request, server, asked, arriving, now);
+  }
+
+  function letIn(
+    request: Request,
+    server: ChatServer,
+    { codec, subprotocol, room }: ChatRequest,
+    { who, access }: Arriving,
+    now: number,
+  ): undefined | Promise<undefined> {
+    needWebSocket(request);
+    // A text connection is always in a room.
+    const joined = room ?? (codec.name === "text" ? "general" : undefined);
+    const connect = (place: Place, access: Access): ChatSocket => {
       const user = place.user!;
-      // A text connection is always in a room.
-      const joined = room ?? (codec.name === "text" ? "general" : undefined);
       const connection = new Connection(
         `${run}-${++connectionNumber}`,
         user,
         place,
+        access,
         codec,
         joined ?? "",
         rates,
         performance.now(),
       );
-      const token = sessions.issue(user, now);
-      return {
-        data: new ChatSocket(gateway, connection, joined, token),
-        subprotocol,
-      };
-    });
+      const session =
+        access === gateway.auth.guest ? sessions.issue(user, now) : undefined;
+      return new ChatSocket(gateway, connection, joined, session);
+    };
+    return upgrade(request, server, who, (place) => ({
+      data: access
+        ? connect(place, access)
+        : new PendingSocket(gateway, place, codec, connect),
+      subprotocol,
+    }));
   }
 
   function echo(

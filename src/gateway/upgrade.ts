@@ -15,6 +15,8 @@ export interface ChatRequest {
   readonly room: string | undefined;
   readonly name: string | undefined;
   readonly session: string | undefined;
+  /** Of the query; a header may hold one too. */
+  readonly token: string | undefined;
 }
 
 /** A refused upgrade: becomes an HTTP response. */
@@ -64,13 +66,13 @@ export function readChatRequest(
     request.headers.get("sec-websocket-protocol"),
     query.get("format"),
   );
-  const session = query.get("session") || undefined;
   return {
     codec,
     subprotocol,
     room: readName(query, "room", MAX_ROOM_BYTES),
     name: readName(query, "name", maxNameBytes),
-    session,
+    session: query.get("session") || undefined,
+    token: query.get("token") || undefined,
   };
 }
 

@@ -2,7 +2,10 @@ import type { User } from "../protocol/messages.ts";
 
 /** Everybody who is online. A user with several connections counts once. */
 export class Users {
-  readonly #online = new Map<string, number>();
+  readonly #online = new Map<
+    string,
+    { readonly name: string; count: number }
+  >();
   /** Display names in use, with how many users have each. */
   readonly #names = new Map<string, number>();
 
@@ -16,23 +19,25 @@ export class Users {
     return this.#online.has(id);
   }
 
-  connected(user: User): void {
-    const connections = this.#online.get(user.id) ?? 0;
-    this.#online.set(user.id, connections + 1);
-    if (connections === 0)
-      this.#names.set(user.name, (this.#names.get(user.name) ?? 0) + 1);
-  }
-
-  disconnected(user: User): void {
-    const connections = (this.#online.get(user.id) ?? 0) - 1;
-    if (connections > 0) {
-      this.#online.set(user.id, connections);
+  connected({ id, name }: User): void {
+    const online = this.#online.get(id);
+    if (online) {
+      online.count++;
       return;
     }
-    this.#online.delete(user.id);
-    const named = (this.#names.get(user.name) ?? 0) - 1;
-    if (named > 0) this.#names.set(user.name, named);
-    else this.#names.delete(user.name);
+    this.#online.set(id, { name, count: 1 });
+    this.#names.set(name, (this.#names.get(name) ?? 0) + 1);
+  }
+
+  disconnected({ id }: User): void {
+    const online = this.#online.get(id);
+    if (!online || --online.count > 0) return;
+    this.#online.delete(id);
+    // Under the name it came with first: another token of the user may hold another one.
+    const { name } = online;
+    const named = (this.#names.get(name) ?? 0) - 1;
+    if (named > 0) this.#names.set(name, named);
+    else this.#names.delete(name);
   }
 
   /** A user without a token. @param name what it asked to be called */

@@ -8,6 +8,8 @@ export const ERROR_CODES = {
   bad_frame: "the frame is not an object of this connection's format",
   unknown_action: "there is no such action",
   invalid_field: "a field is missing, or has a wrong type or value",
+  unauthorized: "there is no token, or it is not valid",
+  forbidden: "the token does not allow it, or guests may not do it",
   not_joined: "the connection is not in that room",
   too_large: "text or data is above its limit",
   too_many_rooms: "the connection is in as many rooms as it may be",
@@ -51,6 +53,8 @@ export const CLOSE_CODES = {
   1012: { meaning: "the server restarts", reconnect: true },
   4000: { meaning: "too many bad frames", reconnect: false },
   4001: { meaning: "too many rate-limited frames", reconnect: false },
+  4010: { meaning: "no valid token came in time", reconnect: false },
+  4011: { meaning: "the token has expired", reconnect: true },
 } as const satisfies Record<number, CloseRule>;
 
 export type CloseCode = keyof typeof CLOSE_CODES;

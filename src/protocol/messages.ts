@@ -3,6 +3,7 @@
  * README.md in this folder describes them with examples.
  */
 import Type from "typebox";
+import type { ErrorCode } from "./errors.ts";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -53,6 +54,11 @@ export const CLIENT_MESSAGES = {
     ref: Ref,
     room: Type.String(),
     active: Type.Boolean(),
+  }),
+  authenticate: Type.Object({
+    action: Type.Literal("authenticate"),
+    ref: Ref,
+    token: Type.String(),
   }),
   ping: Type.Object({ action: Type.Literal("ping"), ref: Ref }),
 };
@@ -140,6 +146,9 @@ export interface History extends Reply {
 export interface RoomLeft extends Reply {
   readonly action: "room_left";
   readonly room: string;
+  /** Why, as of an error, where nobody asked to leave. */
+  readonly code?: ErrorCode;
+  readonly message?: string;
 }
 
 export interface MessageSent extends Reply {
@@ -193,6 +202,26 @@ export interface Reconnect {
   readonly after_ms: number;
 }
 
+/** The answer to `authenticate`. */
+export interface Authenticated extends Reply {
+  readonly action: "authenticated";
+  readonly user: User;
+  /** Until the token expires. */
+  readonly expires_in_ms: number;
+}
+
+/** A connection without a token, where one is needed: `authenticate` must be its first request. */
+export interface AuthenticateFirst {
+  readonly action: "authenticate_first";
+  readonly within_ms: number;
+}
+
+/** The token is about to expire: `authenticate` with a new one. */
+export interface TokenExpires {
+  readonly action: "token_expires";
+  readonly after_ms: number;
+}
+
 /** Replies to which the codec appends `messages`. */
 export type ReplyWithMessages = RoomJoined | History;
 
@@ -206,4 +235,7 @@ export type ServerMessage =
   | MembersChanged
   | ErrorMessage
   | Pong
-  | Reconnect;
+  | Reconnect
+  | Authenticated
+  | AuthenticateFirst
+  | TokenExpires;

@@ -101,6 +101,8 @@ function line(message: ServerMessage): string | null {
       return `! ${oneLine(message.message)}`;
     case "reconnect":
       return restartLine(message.after_ms);
+    case "token_expires":
+      return `! your token expires in ${Math.ceil(message.after_ms / 1000)} s: come back with a new one`;
     case "pong":
       return HELP;
     default:

@@ -1,3 +1,5 @@
+import { Auth } from "../auth/auth.ts";
+import type { AuthSettings } from "../auth/settings.ts";
 import { Pacer } from "../broker/embedded/pacer.ts";
 import type { Config } from "../config/options.ts";
 import { drainPeers } from "../gateway/drain.ts";
@@ -22,6 +24,7 @@ import {
 /** What a gateway thread is started with. */
 export interface ThreadStart {
   readonly config: Config;
+  readonly auth: AuthSettings;
   readonly epoch: string;
   readonly sessionKey: Uint8Array | string;
   /** Tells this gateway's connections from those of another gateway or run. */
@@ -74,6 +77,7 @@ export class GatewayThread {
       config,
       broker,
       directory,
+      new Auth(start.auth, (message) => console.error(`roomcast: ${message}`)),
       (topic, frame, compress) => this.#server!.publish(topic, frame, compress),
     );
     this.#channel = new Channel<ToHub, ToThread>({

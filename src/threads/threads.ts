@@ -1,3 +1,4 @@
+import type { AuthSettings } from "../auth/settings.ts";
 import type { Config } from "../config/options.ts";
 import type { DrainOptions } from "../gateway/drain.ts";
 import type { ThreadStart } from "./gateway-thread.ts";
@@ -18,6 +19,7 @@ const MAX_RESTART_MS = 10_000;
 
 export interface ThreadsOptions {
   readonly config: Config;
+  readonly auth: AuthSettings;
   readonly hub: Hub;
   readonly sessionKey: Uint8Array | string;
   readonly trial?: Trial;
@@ -172,6 +174,7 @@ export class Threads {
     });
     post({
       config: this.#config,
+      auth: this.options.auth,
       epoch: this.options.hub.broker.epoch,
       sessionKey: this.options.sessionKey,
       run: `${Date.now().toString(36)}${(this.#started++).toString(36)}`,

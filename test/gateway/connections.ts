@@ -1,3 +1,4 @@
+import { USUAL_RIGHTS, everywhere } from "../../src/auth/rights.ts";
 import { Connection, type Socket } from "../../src/gateway/connection.ts";
 import { json } from "../../src/protocol/json.ts";
 
@@ -8,6 +9,7 @@ export function newConnection(id: string | number, now: number): Connection {
     `c${id}`,
     user,
     { address: "127.0.0.1", user },
+    { grants: everywhere(USUAL_RIGHTS), expiresAt: Infinity, warnAt: Infinity },
     json,
     "general",
     { messagesPerSecond: 1, requestsPerSecond: 1 },
