@@ -34,9 +34,10 @@ async function main(): Promise<number> {
     stdout.write(HELP);
     return 0;
   }
-  const { url, name, format, timeout } = options;
+  const { url, name, token, format, timeout } = options;
   const client = new RoomcastClient(url, {
     name,
+    token,
     format,
     ...(stdin.isTTY
       ? { requestTimeoutMs: A_DAY_MS }

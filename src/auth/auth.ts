@@ -49,8 +49,8 @@ export class KeysUnavailable extends ProtocolError {
 /** A longer one is no token: HTTP headers end near here too. */
 export const MAX_TOKEN_CHARACTERS = 8192;
 /** No user's id begins with it but a guest's. */
-const GUEST_PREFIX = "guest:";
-const MAX_USER_ID_BYTES = 128;
+export const GUEST_PREFIX = "guest:";
+export const MAX_USER_ID_BYTES = 128;
 /** What clocks may differ by. */
 export const CLOCK_TOLERANCE_S = 5;
 /** Verifications under way: more than these only wait for a key server that does not answer. */

@@ -35,17 +35,17 @@ const WAKING = ["online", "offline", "visibilitychange"];
 export class RoomcastClient extends Emitter<ClientEvents> {
   readonly state: ConnectionState = "connecting";
   /** Who this client is to the others; undefined before the first welcome. */
-  readonly user: User | undefined;
+  declare readonly user: User | undefined;
   /** A guest's session: give it to a later client, and it is the same user. */
-  readonly session: string | undefined;
+  declare readonly session: string | undefined;
   /** Users online, as of the last welcome. */
-  readonly users: number | undefined;
-  readonly limits: Limits | undefined;
+  declare readonly users: number | undefined;
+  declare readonly limits: Limits | undefined;
   /** Of the last answered ping. */
-  readonly roundTripMs: number | undefined;
-  readonly format: ClientFormat;
+  declare readonly roundTripMs: number | undefined;
+  declare readonly format: ClientFormat;
   /** Rooms by name, from `join()` on, until left. */
-  readonly rooms: ReadonlyMap<string, Room>;
+  declare readonly rooms: ReadonlyMap<string, Room>;
   readonly #url: URL;
   readonly #WebSocket: WebSocketConstructor;
   readonly #shared: Shared;
@@ -71,10 +71,7 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     this.#url = chatUrl(url);
     this.#WebSocket = options.WebSocket ?? (globalThis as any).WebSocket;
     if (!this.#WebSocket)
-      throw new RoomcastError(
-        "no_websocket",
-        "give options.WebSocket, such as ws",
-      );
+      throw new RoomcastError("no_websocket", "give options.WebSocket");
     const prefix = crypto.getRandomValues(new Uint32Array(2)).join("");
     let ids = 0;
     const { minBackoffMs = 500, maxBackoffMs = 20_000 } = options;
@@ -163,6 +160,11 @@ export class RoomcastClient extends Emitter<ClientEvents> {
       welcomed: (welcome) => this.#welcomed(connection, welcome),
       receive: (message) => {
         if (message instanceof RoomcastError) this.emit("error", message);
+        else if (message.action === "token_expires")
+          // Without a new one the connection ends with the old one; each attempt to come back asks again.
+          this.#token()
+            .then((token) => connection.tell({ action: "authenticate", token }))
+            .catch(() => {});
         else this.rooms.get(message.room)?.receive(message);
       },
       lost: (code, reason) => this.#ended(connection, code, reason),
@@ -177,14 +179,18 @@ export class RoomcastClient extends Emitter<ClientEvents> {
     this.#change({ state: "reconnecting" });
   }
 
+  async #token(): Promise<string | undefined> {
+    const { token } = this.#shared.options;
+    return typeof token === "function" ? token() : token;
+  }
+
   async #prepare(): Promise<{ wire: Wire; open: () => WebSocketLike }> {
     const { format } = this;
-    const { token } = this.#shared.options;
     const url = new URL(this.#url);
     const query = {
       name: this.#name,
       session: this.session,
-      token: typeof token === "function" ? await token() : token,
+      token: await this.#token(),
     };
     for (const [key, value] of Object.entries(query))
       if (value) url.searchParams.set(key, value);

@@ -27,7 +27,7 @@ const CLOSE_TIMEOUT_MS = 1000;
 
 /** One connection, from the first step of an attempt to its end: requests and their answers, signs of life, timers. */
 export class Connection {
-  welcome: Welcome | undefined;
+  declare welcome: Welcome | undefined;
   /** The server said that it leaves, and asked to stay away until then (`performance.now()`). */
   awayUntil = 0;
   readonly #hooks: ConnectionHooks;

@@ -20,19 +20,29 @@ export type ClientErrorCode =
 
 /** Every failure that the client tells. */
 export class RoomcastError extends Error {
+  // Declared, so that no field is written down twice: a browser loads each.
+  declare readonly code: ClientErrorCode;
+  /**
+   * For a send: whether the server may have stored it all the same. If so, sending it again with the same `id` is safe for
+   * 10 minutes, and for the same user.
+   */
+  declare readonly maybeStored: boolean;
+  /** Milliseconds after which trying again can help, where the server said so. */
+  declare readonly retryAfterMs: number;
+
   constructor(
-    readonly code: ClientErrorCode,
+    code: ClientErrorCode,
     message: string,
-    /**
-     * For a send: whether the server may have stored it all the same. If so, sending it again with the same `id` is safe
-     * for 10 minutes, and for the same user.
-     */
-    readonly maybeStored: boolean = false,
-    /** Milliseconds after which trying again can help, where the server said so. */
-    readonly retryAfterMs: number = 0,
+    maybeStored = false,
+    retryAfterMs = 0,
   ) {
     super(message);
-    this.name = "RoomcastError";
+    Object.assign(this, {
+      code,
+      maybeStored,
+      retryAfterMs,
+      name: "RoomcastError",
+    });
   }
 }
 

@@ -30,7 +30,7 @@ export class Room extends Emitter<RoomEvents> {
   /** `joining` also while the connection is lost: it comes back by itself. `left` is for good. */
   readonly state: "joining" | "joined" | "left" = "joining";
   /** Of the last event that was delivered; undefined before the first join's have been. */
-  readonly position: Position | undefined;
+  declare readonly position: Position | undefined;
   /** Users in the room, as last told. */
   readonly count: number = 0;
   /** By id; undefined where they are not known. */
@@ -59,7 +59,7 @@ export class Room extends Emitter<RoomEvents> {
    * Settles when the room is entered for the first time, or cannot be.
    * @internal
    */
-  readonly entered: Promise<void>;
+  declare readonly entered: Promise<void>;
 
   /** @internal */
   constructor(
@@ -178,6 +178,8 @@ export class Room extends Emitter<RoomEvents> {
   receive(frame: any): void {
     if (frame.seq) this.#apply(this.#tracker.take(frame));
     else if (frame.action === "typing") this.emit("typing", frame);
+    else if (frame.action === "room_left")
+      this.end(new RoomcastError(frame.code, frame.message));
     else if (frame.action === "members_changed") {
       const { joined, left, count } = frame;
       (this as Writable<this>).count = count;

@@ -42,7 +42,7 @@ const NOTHING: Step = { deliver: [] };
  * - `live`
  */
 export class Tracker {
-  epoch: string | undefined;
+  declare epoch: string | undefined;
   /** The last event that was given out, or stands for an ack. */
   seq = 0;
   #phase: "out" | "catching" | "live" = "out";

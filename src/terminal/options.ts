@@ -6,6 +6,8 @@ export interface ChatOptions {
   readonly room: string;
   /** Undefined: the server gives one. */
   readonly name: string | undefined;
+  /** For servers that need one. */
+  readonly token: string | undefined;
   readonly format: ClientFormat;
   /** Messages shown on joining. */
   readonly history: number;
@@ -18,6 +20,8 @@ export const HELP = `bun run chat [options]: talk in a room from a terminal, or 
   --url URL              the server (default http://localhost:8080, or the variable ROOMCAST_URL)
   --room ROOM            (default general)
   --name NAME            what the others call you (default: the server gives a name)
+  --token TOKEN          for a server that needs one; better the variable ROOMCAST_TOKEN: other users of this machine can
+                         see what programs are started with
   --format json|msgpack  how frames are written (default json)
   --history N            messages shown on joining (default 20)
   --timeout SECONDS      for scripts: to connect, and to store a line, at most (default 10)
@@ -48,6 +52,7 @@ export function parseChatOptions(
       url: { type: "string" },
       room: { type: "string", default: "general" },
       name: { type: "string" },
+      token: { type: "string" },
       format: { type: "string", default: "json" },
       history: { type: "string", default: "20" },
       timeout: { type: "string", default: "10" },
@@ -69,6 +74,7 @@ export function parseChatOptions(
     url,
     room: values.room,
     name: values.name,
+    token: values.token || env.ROOMCAST_TOKEN || undefined,
     format: values.format,
     history: wholeNumber("--history", values.history, 0, MAX_HISTORY),
     timeout: wholeNumber("--timeout", values.timeout, 1, MAX_TIMEOUT_SECONDS),

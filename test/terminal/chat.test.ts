@@ -1,6 +1,8 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { RoomcastClient } from "../../src/client/index.ts";
+import { Client } from "../support/client.ts";
+import { SECRET, token } from "../support/tokens.ts";
 import {
   InProcessServer,
   ServerProcess,
@@ -48,6 +50,29 @@ async function textsIn(room: string): Promise<string[]> {
 }
 
 describe("with piped input", () => {
+  test("a token opens a server that needs one; without it there is a reason, and no token in it", async () => {
+    await using guarded = new InProcessServer(
+      ...["--jwt-secret", SECRET, "--auth-timeout-ms", "100"],
+    );
+    const to = ["--url", guarded.http, "--room", "ops", "--timeout", "5"];
+    expect(
+      await script("hello", ...to, "--token", await token({ sub: "ci" })),
+    ).toEqual({ code: 0, out: "", err: "" });
+    using reader = await Client.connect(
+      guarded.url,
+      "json",
+      `token=${await token()}`,
+    );
+    const { messages } = await reader.join("ops", { history: 5 });
+    expect(messages).toMatchObject([{ user: "ci", text: "hello" }]);
+    const none = await script("hello", ...to);
+    expect(none).toMatchObject({ code: 1, out: "" });
+    expect(none.err).toContain("no token in time");
+    const bad = await script("hello", ...to, "--token", "s3cr3t-nonsense");
+    expect(bad.code).toBe(1);
+    expect(bad.err).not.toContain("s3cr3t");
+  });
+
   test.each(["json", "msgpack"])(
     "each line is stored, in order, and it ends by itself (%s)",
     async (format) => {

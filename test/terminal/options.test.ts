@@ -6,6 +6,7 @@ test("everything has a default", () => {
     url: "http://localhost:8080",
     room: "general",
     name: undefined,
+    token: undefined,
     format: "json",
     history: 20,
     timeout: 10,
@@ -18,6 +19,12 @@ test("the address may come from the environment, and a flag beats it", () => {
   expect(parseChatOptions(["--url", "http://localhost:1"], env)?.url).toBe(
     "http://localhost:1",
   );
+});
+
+test("the token may come from the environment, and a flag beats it", () => {
+  const env = { ROOMCAST_TOKEN: "theirs" };
+  expect(parseChatOptions([], env)?.token).toBe("theirs");
+  expect(parseChatOptions(["--token", "mine"], env)?.token).toBe("mine");
 });
 
 test.each([
@@ -37,6 +44,14 @@ test.each([
 
 test("--help lists every option", () => {
   expect(parseChatOptions(["--help"], {})).toBeUndefined();
-  for (const option of ["url", "room", "name", "format", "history", "timeout"])
+  for (const option of [
+    "url",
+    "room",
+    "name",
+    "token",
+    "format",
+    "history",
+    "timeout",
+  ])
     expect(HELP).toContain(`--${option}`);
 });
