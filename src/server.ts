@@ -1,4 +1,5 @@
 import packageJson from "../package.json" with { type: "json" };
+import { exposureWarning } from "./auth/exposure.ts";
 import { helpText, loadConfig, parseCommandLine } from "./config/load.ts";
 import type { Config } from "./config/options.ts";
 import { startOnNats, startRoomcast, type Roomcast } from "./roomcast.ts";
@@ -72,3 +73,5 @@ const shown =
 console.log(
   `roomcast listens on http://${shown}:${port} (sockets at /chat), history in ${roomcast.historyIn}`,
 );
+const warning = exposureWarning(config);
+if (warning) console.error(`roomcast: ${warning}`);

@@ -2,6 +2,8 @@ import { createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { ConfigError } from "../config/load.ts";
 import type { Config } from "../config/options.ts";
+import { Origins } from "./origins.ts";
+import { Proxies } from "./proxies.ts";
 import { parsePattern } from "./rights.ts";
 
 /** What tokens are checked with. */
@@ -44,6 +46,8 @@ const MIN_RSA_BITS = 2048;
 export function readAuthSettings(config: Config): AuthSettings {
   const key = readKey(config);
   const { auth } = config;
+  // Each gateway makes its own of these: here they are only looked at.
+  void [new Origins(config.allowedOrigins), new Proxies(config.trustedProxies)];
   if (key && auth === "anonymous")
     throw new ConfigError(
       "--auth anonymous: tokens would not be looked at, but a key for them is configured; allowed are required and optional",

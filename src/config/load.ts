@@ -180,11 +180,17 @@ const RELATIONS: readonly {
   },
 ];
 
+/** A user's connections that may send as much as each may, where nothing else is said. */
+const USUAL_CONNECTIONS = 4;
+
 /** A default gives way to a lower limit that was set; a value that was set and is above its limit is an error. */
 function relate(
   config: Record<OptionKey, OptionValue>,
   given: ReadonlySet<OptionKey>,
 ): void {
+  if (!given.has("maxMessagesPerSecondPerUser"))
+    config.maxMessagesPerSecondPerUser =
+      USUAL_CONNECTIONS * (config.maxMessagesPerSecond as number);
   for (const { key, most, allowed } of RELATIONS) {
     const bound = most(config as Config);
     if ((config[key] as number) <= bound) continue;

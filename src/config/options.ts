@@ -111,6 +111,16 @@ export const OPTIONS = {
     DAY_MS,
     "so long before its token expires a connection is told",
   ),
+  allowedOrigins: text(
+    "",
+    "origins",
+    "pages that may connect, such as https://chat.example.com,https://*.example.com; empty: all",
+  ),
+  trustedProxies: text(
+    "",
+    "addresses",
+    "whose X-Forwarded-For is believed, such as 127.0.0.1,10.0.0.0/8",
+  ),
 
   nats: text(
     "",
@@ -220,7 +230,14 @@ export const OPTIONS = {
     "connections",
     1,
     MANY,
-    "connections from one IP address",
+    "connections from one IP address, or one /64 network of IPv6",
+  ),
+  maxHandshakesPerSecond: limit(
+    100,
+    "per second",
+    1,
+    MANY,
+    "connects from one address, on each thread, refused ones too; bursts of ten times that",
   ),
   maxMessagesPerSecond: limit(
     50,
@@ -229,12 +246,26 @@ export const OPTIONS = {
     MANY,
     "messages a connection may send; bursts of twice that",
   ),
+  maxMessagesPerSecondPerUser: limit(
+    200,
+    "per second",
+    1,
+    MANY,
+    "the same over all connections of a user, on each thread; without it, four times the above",
+  ),
   maxRequestsPerSecond: limit(
     100,
     "per second",
     1,
     MANY,
     "other frames a connection may send; bursts of four times that",
+  ),
+  maxBytesPerSecond: limit(
+    MIB,
+    "bytes",
+    1024,
+    MANY,
+    "what a connection may send in a second; bursts of four times that",
   ),
   maxHistoryPerReply: number(
     500,

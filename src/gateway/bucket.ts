@@ -12,21 +12,25 @@ export class Bucket {
     this.#at = now;
   }
 
-  /** @returns 0 where a token was taken, otherwise the ms until there is one */
-  take(now: number): number {
+  /**
+   * @param amount tokens; more than the bucket holds are taken from a full one
+   * @returns 0 where they were taken, otherwise the ms until they are there
+   */
+  take(now: number, amount = 1): number {
     if (this.perSecond === Infinity) return 0;
+    const needed = Math.min(amount, this.burst);
     const tokens = Math.min(
       this.burst,
       this.#tokens + ((now - this.#at) * this.perSecond) / 1000,
     );
     this.#at = now;
     // Who waits as long as told must not be refused for a rounding error.
-    if (tokens >= 1 - 1e-6) {
-      this.#tokens = Math.max(0, tokens - 1);
+    if (tokens >= needed - 1e-6) {
+      this.#tokens = Math.max(0, tokens - needed);
       return 0;
     }
     this.#tokens = tokens;
-    return Math.ceil(((1 - tokens) * 1000) / this.perSecond);
+    return Math.ceil(((needed - tokens) * 1000) / this.perSecond);
   }
 }
 

@@ -69,7 +69,13 @@ export class ChatSocket implements SocketHandler {
       this.#refuseUnusable(error, undefined);
       return;
     }
-    for (const request of requests) this.#run(request);
+    const { connection } = this;
+    const now = connection.seenAt;
+    // Decoded all the same: whoever asked must be told which request it was.
+    const wait = connection.bytes(now).take(now, bytesOf(frame));
+    for (const request of requests)
+      if (wait > 0) this.#refuse(rateLimited("bytes", wait), request);
+      else this.#run(request);
   }
 
   #run(request: unknown): void {
@@ -123,7 +129,7 @@ export class ChatSocket implements SocketHandler {
       return;
     }
     const wait = connection.requests(now).take(now);
-    this.#refuse(wait > 0 ? rateLimited("request", wait) : error, request);
+    this.#refuse(wait > 0 ? rateLimited("requests", wait) : error, request);
   }
 
   /** Expected failures become an error frame; anything else is a mistake of ours, and costs this connection only. */
@@ -146,6 +152,9 @@ export class ChatSocket implements SocketHandler {
       connection.terminate(4001, "too many rate-limited frames");
   }
 }
+
+const bytesOf = (frame: string | Buffer): number =>
+  typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
 
 /** @returns the request's `ref`, if it has one that can be repeated */
 export function refOf(request: unknown): number | undefined {

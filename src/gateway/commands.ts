@@ -81,7 +81,7 @@ export function runCommand(
   message: ClientMessage,
 ): void | Promise<void> {
   const command = COMMANDS[message.action] as Command<any>;
-  spend(connection, command.cost);
+  spend(gateway, connection, command.cost);
   if (command.needs === "nothing")
     return command.run(gateway, connection, message);
   const { room } = message as { room: string };
@@ -99,21 +99,30 @@ export function runCommand(
   return command.run(gateway, connection, message, membership);
 }
 
-function spend(connection: Connection, cost: "message" | "request"): void {
+/** @throws ProtocolError rate_limited */
+function spend(
+  gateway: Gateway,
+  connection: Connection,
+  cost: "message" | "request",
+): void {
   const now = performance.now();
   const bucket =
     cost === "message" ? connection.messages(now) : connection.requests(now);
-  const wait = bucket.take(now);
-  if (wait > 0) throw rateLimited(cost, wait);
+  let wait = bucket.take(now);
+  if (wait === 0 && cost === "message") {
+    connection.userMessages ??= gateway.userRates.hold(connection.user.id, now);
+    wait = connection.userMessages.take(now);
+  }
+  if (wait > 0) throw rateLimited(`${cost}s`, wait);
 }
 
 export function rateLimited(
-  cost: "message" | "request",
+  what: "messages" | "requests" | "bytes",
   wait: number,
 ): ProtocolError {
   return new ProtocolError(
     "rate_limited",
-    `too many ${cost}s; try again in ${wait} ms`,
+    `too many ${what}; try again in ${wait} ms`,
     wait,
   );
 }

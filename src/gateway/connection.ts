@@ -23,6 +23,7 @@ export type Socket = ServerWebSocket<SocketHandler>;
 export interface Rates {
   readonly messagesPerSecond: number;
   readonly requestsPerSecond: number;
+  readonly bytesPerSecond: number;
 }
 
 /** What every socket has, whatever it speaks: it can be gone, slow, or sent away. */
@@ -49,6 +50,9 @@ export class Connection implements Peer {
   // Made when they are first needed: most connections only listen, and memory per connection counts.
   #messages: Bucket | undefined;
   #requests: Bucket | undefined;
+  #bytes: Bucket | undefined;
+  /** Its user's, once it has sent a message. */
+  userMessages: Bucket | undefined;
   #badFrames: Strikes | undefined;
   #limitedFrames: Strikes | undefined;
   /** Publishes that are not settled. */
@@ -81,6 +85,11 @@ export class Connection implements Peer {
   requests(now: number): Bucket {
     const { requestsPerSecond: rate } = this.rates;
     return (this.#requests ??= new Bucket(rate, 4 * rate, now));
+  }
+
+  bytes(now: number): Bucket {
+    const { bytesPerSecond: rate } = this.rates;
+    return (this.#bytes ??= new Bucket(rate, 4 * rate, now));
   }
 
   /** Counts a bad frame. @returns whether it was one too many */

@@ -5,7 +5,11 @@ import {
   type Auth,
   type Bearer,
 } from "../auth/auth.ts";
+import { Origins } from "../auth/origins.ts";
+import { Proxies, countedAs } from "../auth/proxies.ts";
+import type { Config } from "../config/options.ts";
 import type { Arrival } from "./directory.ts";
+import { Handshakes } from "./handshakes.ts";
 import type { Sessions } from "./sessions.ts";
 import { Refusal, type ChatRequest } from "./upgrade.ts";
 
@@ -15,42 +19,86 @@ export interface Arriving {
   readonly access: Access | undefined;
 }
 
-/**
- * Who stands before `/chat`: the bearer of a token, a guest, or somebody who has to show a token first.
- * @param now ms since 1970
- * @throws Refusal 401 or 503, also as a rejection
- */
-export function arrive(
-  auth: Auth,
-  sessions: Sessions,
-  request: Request,
-  { codec, name, session, token: inQuery }: ChatRequest,
-  now: number,
-): Arriving | Promise<Arriving> {
-  const token = auth.takesTokens
-    ? (inQuery ?? bearerOf(request.headers.get("authorization")))
-    : undefined;
-  if (token !== undefined)
-    return auth.verify(token).then(
-      (bearer: Bearer) => ({
-        who: { kind: "user", user: bearer.user },
-        access: bearer,
-      }),
-      (error: unknown) => {
-        throw refusalOf(error);
-      },
-    );
-  if (auth.guest) {
-    const known =
-      session === undefined ? undefined : sessions.verify(session, now);
-    return {
-      who: known ? { kind: "user", user: known } : { kind: "guest", name },
-      access: auth.guest,
-    };
+/** What stands before a socket: where somebody is from, how often it knocks, and who it is. */
+export class Doors {
+  readonly #origins: Origins;
+  readonly #proxies: Proxies;
+  readonly #handshakes: Handshakes;
+
+  constructor(
+    config: Config,
+    private readonly auth: Auth,
+    private readonly sessions: Sessions,
+  ) {
+    this.#origins = new Origins(config.allowedOrigins);
+    this.#proxies = new Proxies(config.trustedProxies);
+    this.#handshakes = new Handshakes(config.maxHandshakesPerSecond);
   }
-  // Lines of text have no way to show one later.
-  if (codec.name === "text") throw unauthorized("a token is needed");
-  return { who: { kind: "nobody" }, access: undefined };
+
+  /**
+   * Counts a knock, and looks where it is from. First of all: it costs least.
+   * @param peer the address of the connection
+   * @returns what the client is counted as
+   * @throws Refusal 429, 403
+   */
+  knock(request: Request, peer: string): string {
+    const { headers } = request;
+    const address = countedAs(
+      this.#proxies.clientOf(peer, headers.get("x-forwarded-for")),
+    );
+    const wait = this.#handshakes.take(address, performance.now());
+    if (wait > 0)
+      throw new Refusal(
+        429,
+        "rate_limited",
+        `too many connects from this address; try again in ${wait} ms`,
+        { "retry-after": String(Math.ceil(wait / 1000)) },
+      );
+    if (!this.#origins.allows(headers.get("origin")))
+      throw new Refusal(
+        403,
+        "forbidden",
+        "pages of this origin may not connect here",
+      );
+    return address;
+  }
+
+  /**
+   * Who stands before `/chat`: the bearer of a token, a guest, or somebody who has to show a token first.
+   * @param now ms since 1970
+   * @throws Refusal 401 or 503, also as a rejection
+   */
+  arrive(
+    request: Request,
+    { codec, name, session, token: inQuery }: ChatRequest,
+    now: number,
+  ): Arriving | Promise<Arriving> {
+    const { auth, sessions } = this;
+    const token = auth.takesTokens
+      ? (inQuery ?? bearerOf(request.headers.get("authorization")))
+      : undefined;
+    if (token !== undefined)
+      return auth.verify(token).then(
+        (bearer: Bearer) => ({
+          who: { kind: "user", user: bearer.user },
+          access: bearer,
+        }),
+        (error: unknown) => {
+          throw refusalOf(error);
+        },
+      );
+    if (auth.guest) {
+      const known =
+        session === undefined ? undefined : sessions.verify(session, now);
+      return {
+        who: known ? { kind: "user", user: known } : { kind: "guest", name },
+        access: auth.guest,
+      };
+    }
+    // Lines of text have no way to show one later.
+    if (codec.name === "text") throw unauthorized("a token is needed");
+    return { who: { kind: "nobody" }, access: undefined };
+  }
 }
 
 /** The token of `Authorization: Bearer`; other schemes are for others (proxies, say). */

@@ -19,6 +19,7 @@ import { eventEntry, noteEntry, type Entry, type Origin } from "./entry.ts";
 import { acknowledge, Fanout, type Publish } from "./fanout.ts";
 import { Meter } from "./meter.ts";
 import { Recall } from "./recall.ts";
+import { UserRates } from "./user-rates.ts";
 import { Rooms, type Membership, type Room } from "./room.ts";
 
 const DAY_MS = 86_400_000;
@@ -32,6 +33,7 @@ export class Gateway {
   readonly connections = new Set<Connection>();
   /** All sockets, also those of `/echo`. */
   readonly peers = new Set<Peer>();
+  readonly userRates: UserRates;
   readonly #limits: Limits;
 
   constructor(
@@ -52,6 +54,7 @@ export class Gateway {
       config.maxReplyBytes,
       config.retentionDays * DAY_MS,
     );
+    this.userRates = new UserRates(config.maxMessagesPerSecondPerUser);
     this.meter = new Meter(config.replyBytesPerTurn);
     const told = (limit: number): number => (limit === Infinity ? 0 : limit);
     this.#limits = {
@@ -134,6 +137,7 @@ export class Gateway {
     connection.closed = true;
     for (const membership of connection.memberships.values())
       this.leave(connection, membership);
+    if (connection.userMessages) this.userRates.release(connection.user.id);
     this.directory.leave(connection.place);
     this.connections.delete(connection);
     this.peers.delete(connection);

@@ -10,7 +10,7 @@ import {
   type Place,
   type Totals,
 } from "./directory.ts";
-import { arrive, type Arriving } from "./doors.ts";
+import { Doors, type Arriving } from "./doors.ts";
 import { EchoSocket } from "./echo-socket.ts";
 import type { Gateway } from "./gateway.ts";
 import { PendingSocket } from "./pending-socket.ts";
@@ -66,7 +66,11 @@ export function serve({
   const rates: Rates = {
     messagesPerSecond: config.maxMessagesPerSecond,
     requestsPerSecond: config.maxRequestsPerSecond,
+    bytesPerSecond: config.maxBytesPerSecond,
   };
+  const doors = new Doors(config, gateway.auth, sessions);
+  const knock = (request: Request, server: ChatServer): string =>
+    doors.knock(request, server.requestIP(request)?.address ?? "");
   let connectionNumber = 0;
 
   /**
@@ -76,11 +80,11 @@ export function serve({
   function upgrade(
     request: Request,
     server: ChatServer,
+    address: string,
     who: Arrival,
     open: (place: Place) => Opened,
   ): undefined | Promise<undefined> {
     if (draining()) throw drainingRefusal();
-    const address = server.requestIP(request)?.address ?? "";
     const finish = (admission: Admission): undefined => {
       if (isRefused(admission))
         throw new Refusal(503, admission.code, admission.message, {
@@ -112,18 +116,20 @@ export function serve({
     url: URL,
     server: ChatServer,
   ): undefined | Promise<undefined> {
-    // First of all: browsers hide why they were refused an upgrade, but their pages can ask again without one.
+    const address = knock(request, server);
+    // Before an upgrade is asked for: browsers hide why they were refused an upgrade, but their pages can ask again without one.
     const asked = readChatRequest(request, url, config.maxNameBytes);
     const now = Date.now();
-    const arriving = arrive(gateway.auth, sessions, request, asked, now);
-    return arriving instanceof Promise
-      ? arriving.then((arrived) => letIn(request, server, asked, arrived, now))
-      : letIn(request, server, asked, arriving, now);
+    const arriving = doors.arrive(request, asked, now);
+    const letIn = (arrived: Arriving) =>
+      enter(request, server, address, asked, arrived, now);
+    return arriving instanceof Promise ? arriving.then(letIn) : letIn(arriving);
   }
 
-  function letIn(
+  function enter(
     request: Request,
     server: ChatServer,
+    address: string,
     { codec, subprotocol, room }: ChatRequest,
     { who, access }: Arriving,
     now: number,
@@ -147,7 +153,7 @@ export function serve({
         access === gateway.auth.guest ? sessions.issue(user, now) : undefined;
       return new ChatSocket(gateway, connection, joined, session);
     };
-    return upgrade(request, server, who, (place) => ({
+    return upgrade(request, server, address, who, (place) => ({
       data: access
         ? connect(place, access)
         : new PendingSocket(gateway, place, codec, connect),
@@ -159,8 +165,9 @@ export function serve({
     request: Request,
     server: ChatServer,
   ): undefined | Promise<undefined> {
+    const address = knock(request, server);
     needWebSocket(request);
-    return upgrade(request, server, { kind: "nobody" }, (place) => ({
+    return upgrade(request, server, address, { kind: "nobody" }, (place) => ({
       data: new EchoSocket(place, config, directory, gateway.peers),
       subprotocol: undefined,
     }));

@@ -24,6 +24,16 @@ describe("a bucket", () => {
     for (let i = 0; i < 1000; i++) expect(bucket.take(0)).toBe(0);
   });
 
+  test("gives several at once, and from a full one more than it holds", () => {
+    const bucket = new Bucket(10, 100, 0);
+    expect(bucket.take(0, 60)).toBe(0);
+    expect(bucket.take(0, 60)).toBe(2000);
+    expect(bucket.take(0, 40)).toBe(0);
+    expect(bucket.take(9000, 1000)).toBe(1000);
+    expect(bucket.take(10_000, 1000)).toBe(0);
+    expect(bucket.take(10_000)).toBe(100);
+  });
+
   test("a refused attempt costs nothing", () => {
     const bucket = new Bucket(1, 1, 0);
     bucket.take(0);

@@ -12,7 +12,7 @@ export function newConnection(id: string | number, now: number): Connection {
     { grants: everywhere(USUAL_RIGHTS), expiresAt: Infinity, warnAt: Infinity },
     json,
     "general",
-    { messagesPerSecond: 1, requestsPerSecond: 1 },
+    { messagesPerSecond: 1, requestsPerSecond: 1, bytesPerSecond: 1 },
     now,
   );
 }
