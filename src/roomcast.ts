@@ -1,5 +1,6 @@
 import { Auth } from "./auth/auth.ts";
 import { readAuthSettings, type AuthSettings } from "./auth/settings.ts";
+import { readTls, type Tls } from "./auth/tls.ts";
 import type { Backend, BackendListener } from "./backend/backend.ts";
 import { openEmbedded } from "./backend/embedded.ts";
 import { openNats } from "./backend/nats.ts";
@@ -14,6 +15,7 @@ import { Sessions } from "./gateway/sessions.ts";
 import { Hub } from "./threads/hub.ts";
 import type { HubOrigin } from "./threads/link-events.ts";
 import type { GatewayFigures } from "./threads/link.ts";
+import { claimPort } from "./threads/port.ts";
 import { Threads, type Trial } from "./threads/threads.ts";
 import { pageIf } from "./web/page.ts";
 
@@ -29,6 +31,11 @@ export interface Roomcast {
   readonly gateway: Gateway | undefined;
   /** Connections with a user. */
   readonly connections: number;
+  /**
+   * Reads certificate and key again, for connections from now on.
+   * @throws Error they cannot be used: all stays as it was
+   */
+  reloadTls(): void;
   /** What each gateway has in memory. */
   inspect(): Promise<readonly GatewayFigures[]>;
   /** Sends everybody away in good order, stores what is in flight, lets go of port and files. */
@@ -38,18 +45,18 @@ export interface Roomcast {
 /**
  * Starts a server with everything inside.
  * @param trial of gateway threads, in tests
- * @throws ConfigError an option about tokens
+ * @throws ConfigError an option about tokens or certificates
  * @throws DataFolderError the data folder cannot be used
  * @throws Error it cannot listen
  */
 export function startRoomcast(config: Config, trial?: Trial): Roomcast {
-  const auth = readAuthSettings(config);
+  const guards = readGuards(config);
   if (config.threads === 1) {
     const listener = new GatewayListener();
-    return oneThread(config, auth, openEmbedded(config, listener), listener);
+    return oneThread(config, guards, openEmbedded(config, listener), listener);
   }
   const hub = new Hub(config);
-  return manyThreads(config, auth, openEmbedded(config, hub), hub, trial);
+  return manyThreads(config, guards, openEmbedded(config, hub), hub, trial);
 }
 
 /**
@@ -62,15 +69,27 @@ export async function startOnNats(
   config: Config,
   onEnd: (reason: string) => void,
 ): Promise<Roomcast> {
-  const auth = readAuthSettings(config);
+  const guards = readGuards(config);
   if (config.threads === 1) {
     const listener = new GatewayListener();
     const backend = await openNats(config, listener, onEnd);
-    return oneThread(config, auth, backend, listener);
+    return oneThread(config, guards, backend, listener);
   }
   const hub = new Hub(config);
-  return manyThreads(config, auth, await openNats(config, hub, onEnd), hub);
+  return manyThreads(config, guards, await openNats(config, hub, onEnd), hub);
 }
+
+/** What the options say about who comes in, and how: read once, for all gateways. */
+interface Guards {
+  readonly auth: AuthSettings;
+  readonly tls: Tls | undefined;
+}
+
+/** @throws ConfigError */
+const readGuards = (config: Config): Guards => ({
+  auth: readAuthSettings(config),
+  tls: readTls(config),
+});
 
 /** What the backend calls of a gateway that is made after it. */
 class GatewayListener implements BackendListener<Origin> {
@@ -91,7 +110,7 @@ class GatewayListener implements BackendListener<Origin> {
 /** Backend and gateway in one thread: no event crosses anything. */
 function oneThread(
   config: Config,
-  auth: AuthSettings,
+  { auth, tls }: Guards,
   backend: Backend<Origin>,
   listener: GatewayListener,
 ): Roomcast {
@@ -100,12 +119,20 @@ function oneThread(
     backend.broker,
     backend.directory,
     new Auth(auth, (message) => console.error(`roomcast: ${message}`)),
-    (topic, frame, compress) => server.publish(topic, frame, compress),
+    (topic, frame, compress, except) =>
+      server.publish(topic, frame, compress, except),
   );
   listener.gateway = gateway;
   let draining = false;
+  // So that a listener with another certificate can come beside it.
+  const claimed =
+    tls && process.platform === "linux"
+      ? claimPort(config.host, config.port)
+      : undefined;
   const server = serve({
-    config,
+    config: claimed ? { ...config, port: claimed.port } : config,
+    tls,
+    reusePort: claimed !== undefined,
     gateway,
     sessions: new Sessions(backend.sessionKey, config.sessionDays),
     draining: () => draining,
@@ -115,12 +142,17 @@ function oneThread(
   const housekeeping = startHousekeeping(gateway);
 
   return {
-    server: { hostname: server.hostname!, port: server.port! },
+    server: { hostname: server.hostname, port: server.port },
     historyIn: backend.historyIn,
     threads: undefined,
     gateway,
     get connections() {
       return gateway.connections.size;
+    },
+    reloadTls() {
+      if (!claimed)
+        throw new Error("listeners cannot be changed on this system");
+      server.change(reread(config));
     },
     async inspect() {
       const { connections, rooms } = gateway;
@@ -134,7 +166,8 @@ function oneThread(
       );
       clearInterval(housekeeping);
       await backend.broker.flush();
-      await server.stop(true);
+      await server.stop();
+      claimed?.release();
       await backend.close();
     },
   };
@@ -143,7 +176,7 @@ function oneThread(
 /** The backend in this thread, gateways in others. */
 function manyThreads(
   config: Config,
-  auth: AuthSettings,
+  { auth, tls }: Guards,
   backend: Backend<HubOrigin>,
   hub: Hub,
   trial?: Trial,
@@ -152,6 +185,7 @@ function manyThreads(
   const threads = new Threads({
     config,
     auth,
+    tls,
     hub,
     sessionKey: backend.sessionKey,
     ...(trial && { trial }),
@@ -165,6 +199,7 @@ function manyThreads(
     get connections() {
       return hub.connections;
     },
+    reloadTls: () => threads.changeTls(reread(config)),
     inspect: () => threads.inspect(),
     async drain() {
       await threads.drain(drainOptions(config, hub.connections));
@@ -173,6 +208,14 @@ function manyThreads(
       await backend.close();
     },
   };
+}
+
+/** @throws ConfigError */
+function reread(config: Config): Tls {
+  const tls = readTls(config);
+  if (!tls)
+    throw new Error("there is no certificate: connections are not encrypted");
+  return tls;
 }
 
 /**

@@ -41,6 +41,18 @@ async function start(): Promise<{ config: Config; roomcast: Roomcast }> {
 }
 
 const { config, roomcast } = await start();
+// Without a certificate a hangup ends the program, as it does everywhere.
+if (config.tlsCert)
+  process.on("SIGHUP", () => {
+    try {
+      roomcast.reloadTls();
+      console.log("roomcast: SIGHUP: the certificate was read again");
+    } catch (error) {
+      console.error(
+        `roomcast: SIGHUP: the certificate stays as it was: ${(error as Error).message}`,
+      );
+    }
+  });
 
 let signals = 0;
 async function shutDown(signal: string): Promise<void> {
@@ -71,7 +83,7 @@ const { hostname, port } = roomcast.server;
 const shown =
   hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
 console.log(
-  `roomcast listens on http://${shown}:${port} (sockets at /chat), history in ${roomcast.historyIn}`,
+  `roomcast listens on ${config.tlsCert ? "https" : "http"}://${shown}:${port} (sockets at /chat), history in ${roomcast.historyIn}`,
 );
 const warning = exposureWarning(config);
 if (warning) console.error(`roomcast: ${warning}`);

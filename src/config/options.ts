@@ -25,6 +25,12 @@ export const OPTIONS = {
   port: number(8080, "", 0, 65535, "where the server listens; 0 picks one", {
     variable: "PORT",
   }),
+  tlsCert: text(
+    "",
+    "file",
+    "PEM, with its chain: connections are encrypted; read again on SIGHUP",
+  ),
+  tlsKey: text("", "file", "PEM: its private key"),
   page: choice(["on", "off"], "on", "the chat page at /"),
   threads: number(
     1,

@@ -5,12 +5,16 @@ import type { Entry, Origin } from "./entry.ts";
 import type { Room } from "./room.ts";
 import type { Slice } from "./slices.ts";
 
-/** `Bun.serve`'s publish: one copy into the topic tree, one write per socket and loop turn. */
+/**
+ * `Bun.serve`'s publish: one copy into the topic tree, one write per socket and loop turn.
+ * @param except who is not sent it, although it subscribes to the topic
+ */
 export type Publish = (
   topic: string,
   frame: string | Uint8Array,
   compress: boolean,
-) => number;
+  except?: Connection,
+) => void;
 
 /**
  * Takes events to the members' sockets, fairly: in one turn of the event loop each waiting room is given one slice, and
@@ -116,7 +120,7 @@ export class Fanout {
       if (frame === null) continue;
       const topic = slice.topics[codec.index]!;
       if (hidden && sender!.codec === codec)
-        sender!.socket.publish(topic, frame, false);
+        this.publish(topic, frame, false, sender);
       else this.publish(topic, frame, false);
     }
     if (entry.seq > 0) slice.position = entry.seq;

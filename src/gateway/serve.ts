@@ -1,5 +1,5 @@
-import type { Server } from "bun";
 import type { Access } from "../auth/auth.ts";
+import type { Tls } from "../auth/tls.ts";
 import type { Config } from "../config/options.ts";
 import { ChatSocket } from "./chat-socket.ts";
 import { Connection, type Rates, type SocketHandler } from "./connection.ts";
@@ -13,6 +13,7 @@ import {
 import { Doors, type Arriving } from "./doors.ts";
 import { EchoSocket } from "./echo-socket.ts";
 import type { Gateway } from "./gateway.ts";
+import { Listeners, type ChatServer } from "./listeners.ts";
 import { PendingSocket } from "./pending-socket.ts";
 import type { Sessions } from "./sessions.ts";
 import {
@@ -21,8 +22,6 @@ import {
   readChatRequest,
   type ChatRequest,
 } from "./upgrade.ts";
-
-export type ChatServer = Server<SocketHandler>;
 
 export interface ServeOptions {
   readonly config: Config;
@@ -37,8 +36,9 @@ export interface ServeOptions {
   ) => Promise<Response | undefined> | undefined;
   /** Tells this gateway's connections from those of another gateway or run. */
   readonly run: string;
-  /** Other threads listen on the same port. */
+  /** Other threads listen on the same port, or another certificate's listener will. */
   readonly reusePort?: boolean;
+  readonly tls?: Tls | undefined;
 }
 
 /** What an upgrade makes of a connection that has a place. */
@@ -61,7 +61,8 @@ export function serve({
   otherwise,
   run,
   reusePort = false,
-}: ServeOptions): ChatServer {
+  tls,
+}: ServeOptions): Listeners {
   const { directory } = gateway;
   const rates: Rates = {
     messagesPerSecond: config.maxMessagesPerSecond,
@@ -149,6 +150,7 @@ export function serve({
         rates,
         performance.now(),
       );
+      listeners.opened(connection, server);
       const session =
         access === gateway.auth.guest ? sessions.issue(user, now) : undefined;
       return new ChatSocket(gateway, connection, joined, session);
@@ -212,17 +214,20 @@ export function serve({
     }
   }
 
+  let listeners: Listeners;
   try {
-    return listen();
+    listeners = new Listeners(listen, tls, config.port);
+    return listeners;
   } catch (error) {
     throw cannotListen(config, error);
   }
 
-  function listen(): ChatServer {
+  function listen(tls: Tls | undefined, port: number): ChatServer {
     return Bun.serve({
       hostname: config.host,
-      port: config.port,
+      port,
       reusePort,
+      ...(tls ? { tls } : {}),
       fetch(request, server) {
         try {
           const response = route(request, server);

@@ -1,12 +1,14 @@
 import { Auth } from "../auth/auth.ts";
 import type { AuthSettings } from "../auth/settings.ts";
+import type { Tls } from "../auth/tls.ts";
 import { Pacer } from "../broker/embedded/pacer.ts";
 import type { Config } from "../config/options.ts";
 import { drainPeers } from "../gateway/drain.ts";
 import type { Origin } from "../gateway/entry.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { startHousekeeping } from "../gateway/housekeeping.ts";
-import { serve, type ChatServer } from "../gateway/serve.ts";
+import type { Listeners } from "../gateway/listeners.ts";
+import { serve } from "../gateway/serve.ts";
 import { Sessions } from "../gateway/sessions.ts";
 import { pageIf } from "../web/page.ts";
 import { Channel } from "./channel.ts";
@@ -25,6 +27,7 @@ import {
 export interface ThreadStart {
   readonly config: Config;
   readonly auth: AuthSettings;
+  readonly tls: Tls | undefined;
   readonly epoch: string;
   readonly sessionKey: Uint8Array | string;
   /** Tells this gateway's connections from those of another gateway or run. */
@@ -47,7 +50,7 @@ export class GatewayThread {
   readonly #channel: Channel<ToHub, ToThread>;
   readonly #gateway: Gateway;
   readonly #signal: StartSignal;
-  #server: ChatServer | undefined;
+  #server: Listeners | undefined;
   #housekeeping: Timer | undefined;
   #draining = false;
 
@@ -78,7 +81,8 @@ export class GatewayThread {
       broker,
       directory,
       new Auth(start.auth, (message) => console.error(`roomcast: ${message}`)),
-      (topic, frame, compress) => this.#server!.publish(topic, frame, compress),
+      (topic, frame, compress, except) =>
+        this.#server!.publish(topic, frame, compress, except),
     );
     this.#channel = new Channel<ToHub, ToThread>({
       post: (batch, calls) => {
@@ -91,6 +95,7 @@ export class GatewayThread {
         ...broker.calls,
         ...directory.calls,
         listen: (port) => this.#listen(port),
+        tls: (cert, key) => this.#changeTls({ cert, key }),
         inspect: (number) =>
           this.#channel.send(
             "inspected",
@@ -130,9 +135,9 @@ export class GatewayThread {
 
   /** @throws Error it cannot listen there */
   #serve(port: number): void {
-    const { config, sessionKey, run } = this.start;
+    const { config, sessionKey, run, tls } = this.start;
     // Another try: another thread could not have the port before.
-    void this.#server?.stop(true);
+    void this.#server?.stop();
     this.#server = serve({
       config: { ...config, port },
       gateway: this.#gateway,
@@ -141,8 +146,19 @@ export class GatewayThread {
       otherwise: pageIf(config.page),
       run,
       reusePort: true,
+      tls,
     });
     this.#housekeeping ??= startHousekeeping(this.#gateway);
+  }
+
+  #changeTls(tls: Tls): void {
+    try {
+      this.#server!.change(tls);
+    } catch (error) {
+      console.error(
+        `roomcast: a gateway thread cannot use the certificate: ${(error as Error).message}`,
+      );
+    }
   }
 
   async #drain(
@@ -158,7 +174,7 @@ export class GatewayThread {
 
   async #stop(): Promise<void> {
     clearInterval(this.#housekeeping);
-    await this.#server?.stop(true);
+    await this.#server?.stop();
     this.#channel.send("stopped");
   }
 }

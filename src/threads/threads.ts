@@ -1,4 +1,5 @@
 import type { AuthSettings } from "../auth/settings.ts";
+import type { Tls } from "../auth/tls.ts";
 import type { Config } from "../config/options.ts";
 import type { DrainOptions } from "../gateway/drain.ts";
 import type { ThreadStart } from "./gateway-thread.ts";
@@ -20,6 +21,7 @@ const MAX_RESTART_MS = 10_000;
 export interface ThreadsOptions {
   readonly config: Config;
   readonly auth: AuthSettings;
+  readonly tls: Tls | undefined;
   readonly hub: Hub;
   readonly sessionKey: Uint8Array | string;
   readonly trial?: Trial;
@@ -44,6 +46,7 @@ export class Threads {
   readonly #threads: (Thread | undefined)[] = [];
   readonly #config: Config;
   #claimed: ClaimedPort | undefined;
+  #tls: Tls | undefined;
   #ending = false;
   #started = 0;
   /** By thread: what the last replacement waited for. */
@@ -60,6 +63,7 @@ export class Threads {
         "--threads: threads cannot share a port on this system; allowed is 1",
       );
     this.#config = shareOf(options.config);
+    this.#tls = options.tls;
     const { threads } = options.config;
     try {
       for (let i = 0; i < threads; i++)
@@ -84,6 +88,13 @@ export class Threads {
   /** What each gateway has in memory. */
   inspect(): Promise<GatewayFigures[]> {
     return Promise.all(this.#all.map(({ link }) => link.inspect()));
+  }
+
+  /** Connections from now on get this certificate, also those of threads that are replaced. */
+  changeTls(tls: Tls): void {
+    this.#tls = tls;
+    for (const { link } of this.#all)
+      link.channel.send("tls", tls.cert, tls.key);
   }
 
   /** Sends all connections away; resolves when they are gone. A thread that dies meanwhile is not replaced. */
@@ -175,6 +186,7 @@ export class Threads {
     post({
       config: this.#config,
       auth: this.options.auth,
+      tls: this.#tls,
       epoch: this.options.hub.broker.epoch,
       sessionKey: this.options.sessionKey,
       run: `${Date.now().toString(36)}${(this.#started++).toString(36)}`,

@@ -123,6 +123,8 @@ export interface ToThread {
   note(room: string, user: string, from: string, active: boolean): void;
 
   listen(port: number): void;
+  /** Another certificate for connections from now on, and its key: PEM. */
+  tls(cert: string, key: string): void;
   inspect(number: number): void;
   drain(timeoutMs: number, graceMs: number, connections: number): void;
   stop(): void;
@@ -181,6 +183,7 @@ export const TO_THREAD = operations<ToThread>()(
   "presence",
   "note",
   "listen",
+  "tls",
   "inspect",
   "drain",
   "stop",

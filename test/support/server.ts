@@ -190,7 +190,7 @@ export class ServerProcess implements RunningServer {
           `the server ended with ${await child.exited} and said: ${printed}`,
         );
       printed += new TextDecoder().decode(value);
-      const port = /http:\/\/[^:]+:(\d+)/.exec(printed)?.[1];
+      const port = /https?:\/\/[^:]+:(\d+)/.exec(printed)?.[1];
       if (port) return new ServerProcess(child, Number(port), printed, reader);
     }
   }
