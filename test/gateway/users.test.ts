@@ -56,6 +56,16 @@ describe("a guest", () => {
     expect(names).toEqual(["user0", "user1", "user2"]);
   });
 
+  test("gets a name that a user was counted under, whatever its other connections called it", () => {
+    const users = newUsers();
+    const [first, second] = ["user0", "Bob"].map((name) => ({ id: "1", name }));
+    users.connected(first!);
+    users.connected(second!);
+    users.disconnected(first!);
+    users.disconnected(second!);
+    expect(users.guest(undefined).name).toBe("user0");
+  });
+
   test("never gets an automatic name that somebody online has", () => {
     const users = newUsers();
     const early: User = { id: "1", name: "user0" };

@@ -167,6 +167,11 @@ test.skipIf(THREADS > 1)(
           retry_after_ms: expect.any(Number),
         });
     expect(await ann.say("r", "x")).toMatchObject({ action: "message_sent" });
+    const { userRates } = server.roomcast.gateway!;
+    expect(userRates.size).toBe(2);
+    for (const client of [one, two, ann]) client.close();
+    await server.connectionsAre(0);
+    expect(userRates.size).toBe(0);
   },
 );
 

@@ -184,6 +184,12 @@ describe("a server with a secret", () => {
       JSON.parse(JSON.stringify({ ...claims, ...changed })),
       hmac("sha256", SECRET),
     );
+  test("refuses more than a token may be, although it is signed", async () => {
+    const pad = (length: number): string => signed({ pad: "x".repeat(length) });
+    expect(await statusFor(server, pad(5800))).toBe(101);
+    expect(await atTheDoor(server, pad(6200))).toMatchObject(REFUSED);
+  });
+
   const BAD_CLAIMS: Record<string, object> = {
     expired: { exp: inSeconds(-10) },
     "no exp": { exp: undefined },
@@ -297,13 +303,16 @@ describe("a server with a secret", () => {
     ).toBe(1);
     expect(bob.events("secret").map((m) => m.text)).toEqual(["between us"]);
   });
+});
 
-  test("whoever talks on without a token is closed with 4010", async () => {
-    using socket = await RawSocket.connect(portOf(server));
-    for (let i = 0; i < 40; i++) socket.send(1, '{"action":"ping"}');
-    await socket.ended;
-    expect(socket.closeCode).toBe(4010);
-  });
+test("whoever talks on without a token is closed with 4010, long before its time is over", async () => {
+  await using server = new InProcessServer(
+    ...["--jwt-secret", SECRET, "--auth-timeout-ms", "3600000"],
+  );
+  using socket = await RawSocket.connect(portOf(server));
+  for (let i = 0; i < 40; i++) socket.send(1, '{"action":"ping"}');
+  await socket.ended;
+  expect(socket.closeCode).toBe(4010);
 });
 
 test("whoever shows no token is closed with 4010 after --auth-timeout-ms, and takes no place any more", async () => {
