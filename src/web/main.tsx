@@ -1,10 +1,15 @@
 import { render } from "preact";
 import { Chat } from "./state/chat.ts";
 import { browserStorage, SettingsStore } from "./state/settings.ts";
+import { takeToken } from "./token.ts";
 import { App } from "./view/app.tsx";
 import { roomOfAddress } from "./view/address.ts";
 
-const chat = new Chat(location.origin, new SettingsStore(browserStorage()));
+const chat = new Chat(
+  location.origin,
+  new SettingsStore(browserStorage()),
+  takeToken(),
+);
 
 document.addEventListener("visibilitychange", () =>
   chat.setVisible(document.visibilityState === "visible"),

@@ -60,6 +60,8 @@ export class Chat {
   constructor(
     readonly url: string,
     readonly settings: SettingsStore,
+    /** For servers that need one. */
+    private readonly token?: string,
   ) {
     this.#reads = new ReadMarks(settings);
     setInterval(() => this.#tick(), 1_000);
@@ -245,6 +247,7 @@ export class Chat {
       format,
       name: name || undefined,
       session,
+      token: this.token,
     });
     this.#client = client;
     this.#name = name ?? "";
