@@ -183,14 +183,37 @@ const RELATIONS: readonly {
 /** A user's connections that may send as much as each may, where nothing else is said. */
 const USUAL_CONNECTIONS = 4;
 
+/** Defaults that follow another limit: who lifts that one must not run into one that he did not know of. */
+const FOLLOWING: readonly {
+  readonly key: OptionKey;
+  readonly from: (config: Config) => number;
+}[] = [
+  {
+    key: "maxMessagesPerSecondPerUser",
+    from: (c) => USUAL_CONNECTIONS * c.maxMessagesPerSecond,
+  },
+  {
+    key: "maxBytesPerSecond",
+    from: (c) =>
+      c.maxMessagesPerSecond === Infinity ? Infinity : c.maxBytesPerSecond,
+  },
+  {
+    // All clients of a proxy that is not told of have one address.
+    key: "maxHandshakesPerSecond",
+    from: (c) =>
+      c.maxConnectionsPerAddress === Infinity
+        ? Infinity
+        : c.maxHandshakesPerSecond,
+  },
+];
+
 /** A default gives way to a lower limit that was set; a value that was set and is above its limit is an error. */
 function relate(
   config: Record<OptionKey, OptionValue>,
   given: ReadonlySet<OptionKey>,
 ): void {
-  if (!given.has("maxMessagesPerSecondPerUser"))
-    config.maxMessagesPerSecondPerUser =
-      USUAL_CONNECTIONS * (config.maxMessagesPerSecond as number);
+  for (const { key, from } of FOLLOWING)
+    if (!given.has(key)) config[key] = from(config as Config);
   for (const { key, most, allowed } of RELATIONS) {
     const bound = most(config as Config);
     if ((config[key] as number) <= bound) continue;

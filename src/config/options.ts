@@ -243,7 +243,7 @@ export const OPTIONS = {
     "per second",
     1,
     MANY,
-    "connects from one address, on each thread, refused ones too; bursts of ten times that",
+    "connects from one address, on each thread, refused ones too; bursts of ten times that; default none where the above is",
   ),
   maxMessagesPerSecond: limit(
     50,
@@ -257,7 +257,7 @@ export const OPTIONS = {
     "per second",
     1,
     MANY,
-    "the same over all connections of a user, on each thread; without it, four times the above",
+    "the same over all connections of a user, on each thread; default four times the above",
   ),
   maxRequestsPerSecond: limit(
     100,
@@ -271,7 +271,7 @@ export const OPTIONS = {
     "bytes",
     1024,
     MANY,
-    "what a connection may send in a second; bursts of four times that",
+    "what a connection may send in a second; bursts of four times that; default none where messages are not limited",
   ),
   maxHistoryPerReply: number(
     500,

@@ -1,9 +1,12 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { parseTokenOptions } from "../../src/auth/token-tool.ts";
 import { Client } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { SECRET } from "../support/tokens.ts";
+
+// On a machine that does much else: this only ends what hangs.
+setDefaultTimeout(30_000);
 
 const ROOT = join(import.meta.dir, "../..");
 

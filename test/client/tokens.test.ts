@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { RoomcastError } from "../../src/client/index.ts";
 import { SECRET, inSeconds, token } from "../support/tokens.ts";
 import { next } from "./follow.ts";
 import { Scene, failure } from "./scene.ts";
+
+// On a machine that does much else: this only ends what hangs.
+setDefaultTimeout(30_000);
 
 /** The client and tokens that expire, or say something else by and by. Times: see the server's tests. */
 

@@ -371,3 +371,24 @@ test.each(["--before-send-url", "--webhook-url"])(
     expect(load([...given, "--webhook-secret", `${secret}s`])).toBeDefined();
   },
 );
+
+describe("a limit that follows another", () => {
+  test("a user may send four times what a connection may", () => {
+    expect(load([]).maxMessagesPerSecondPerUser).toBe(200);
+    const five = ["--max-messages-per-second", "5"];
+    expect(load(five).maxMessagesPerSecondPerUser).toBe(20);
+    const own = ["--max-messages-per-second-per-user", "7"];
+    expect(load([...five, ...own]).maxMessagesPerSecondPerUser).toBe(7);
+  });
+
+  test.each([
+    ["maxBytesPerSecond", "--max-messages-per-second"],
+    ["maxMessagesPerSecondPerUser", "--max-messages-per-second"],
+    ["maxHandshakesPerSecond", "--max-connections-per-address"],
+  ] as const)("%s is none where %s is, unless it is given", (key, other) => {
+    expect(load([])[key]).toBe(OPTIONS[key].fallback);
+    expect(load([other, "0"])[key]).toBe(Infinity);
+    expect(load([other, "0", flagOf(key), "4096"])[key]).toBe(4096);
+    expect(load([other, "9", flagOf(key), "0"])[key]).toBe(Infinity);
+  });
+});

@@ -1,9 +1,12 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Client } from "../support/client.ts";
 import { InProcessServer, THREADS } from "../support/server.ts";
 import { SECRET, token } from "../support/tokens.ts";
 import { OPCODE, RawSocket, refusal, shake } from "./raw-socket.ts";
 import { received } from "./helpers.ts";
+
+// On a machine that does much else: this only ends what hangs.
+setDefaultTimeout(30_000);
 
 /** What stands before the sockets, and what bounds one user. */
 

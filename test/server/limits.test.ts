@@ -372,8 +372,6 @@ describe("a slow consumer", () => {
       "3600000",
       "--max-messages-per-second",
       "0",
-      "--max-bytes-per-second",
-      "0",
     );
     using bob = await Client.connect(server.url, "json", "name=Bob");
     await bob.join("r");

@@ -1,8 +1,18 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { Client, type Message } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { SECRET, inSeconds, token } from "../support/tokens.ts";
 import { event, freshRoom, received, texts } from "./helpers.ts";
+
+// On a machine that does much else: this only ends what hangs.
+setDefaultTimeout(30_000);
 
 /** What a token lets its bearer do, and when that changes. */
 

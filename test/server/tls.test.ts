@@ -1,4 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
@@ -10,6 +17,9 @@ import {
 } from "../../src/config/load.ts";
 import { ServerProcess, TempFolder } from "../support/server.ts";
 import type { Message } from "../support/client.ts";
+
+// On a machine that does much else: this only ends what hangs.
+setDefaultTimeout(30_000);
 
 /** Encrypted connections, and a certificate that is changed under them. */
 

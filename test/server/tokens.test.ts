@@ -1,7 +1,14 @@
 import { createHmac } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { Client } from "../support/client.ts";
 import { InProcessServer, TempFolder } from "../support/server.ts";
 import {
@@ -14,6 +21,9 @@ import {
 } from "../support/tokens.ts";
 import { event } from "./helpers.ts";
 import { RawSocket, refusal, shake } from "./raw-socket.ts";
+
+// On a machine that does much else: this only ends what hangs.
+setDefaultTimeout(30_000);
 
 /** Who comes in by a token, and who does not. */
 

@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { Client } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { SECRET, token } from "../support/tokens.ts";
 import { describeInBrowser, Visitor } from "./browser.ts";
+
+// On a machine that does much else: this only ends what hangs.
+setDefaultTimeout(30_000);
 
 describeInBrowser("a page of a server that needs a token", () => {
   test("takes it from the address, keeps it out of there, and is its user, also after a reload", async () => {
