@@ -178,8 +178,8 @@ export class Room extends Emitter<RoomEvents> {
   receive(frame: any): void {
     if (frame.seq) this.#apply(this.#tracker.take(frame));
     else if (frame.action === "typing") this.emit("typing", frame);
-    else if (frame.action === "room_left")
-      this.end(new RoomcastError(frame.code, frame.message));
+    // A `room_left` with a reason: nobody here asked for it.
+    else if (frame.code) this.end(new RoomcastError(frame.code, frame.message));
     else if (frame.action === "members_changed") {
       const { joined, left, count } = frame;
       (this as Writable<this>).count = count;
