@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect, test, setDefaultTimeout } from "bun:test";
 import { Follower } from "./support/follower.ts";
 import { fullHistory } from "./support/full-history.ts";
 import { Random, testSeed } from "./support/random.ts";
 import { ServerProcess, TempFolder } from "./support/server.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 const ROOMS = ["red", "green"];
 const KILLS = 22;

@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect, test, setDefaultTimeout } from "bun:test";
 import { Follower } from "./support/follower.ts";
 import { fullHistory } from "./support/full-history.ts";
 import { Random, testSeed } from "./support/random.ts";
 import { InProcessServer, NATS } from "./support/server.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /**
  * Seeded random runs: many strict followers join, leave, rejoin, drop and come back while all talk. Slices, ring, replies

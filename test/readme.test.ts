@@ -1,10 +1,13 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, test, setDefaultTimeout } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { helpText } from "../src/config/load.ts";
 import { Client } from "./support/client.ts";
 import { InProcessServer } from "./support/server.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 const root = join(import.meta.dir, "..");
 const readme = readFileSync(join(root, "README.md"), "utf8");

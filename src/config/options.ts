@@ -193,6 +193,7 @@ export const OPTIONS = {
     "",
     "secret",
     "signs what both URLs are sent; whsec_… is base64",
+    { secret: true },
   ),
 
   maxFrameBytes: limit(

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, test, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import {
   RoomcastClient,
@@ -8,6 +8,9 @@ import {
 } from "../../src/client/index.ts";
 import { Follow, next, numbered } from "./follow.ts";
 import { Clients, failure, Scene } from "./scene.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 describe.each(["json", "msgpack"] as const)("in %s", (format) => {
   test("two clients hold a conversation", async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, spyOn, test, setDefaultTimeout } from "bun:test";
 import type { RoomcastError, StateChange } from "../../src/client/index.ts";
 import { Client } from "../support/client.ts";
 import { fullHistory } from "../support/full-history.ts";
@@ -10,6 +10,9 @@ import {
 } from "../support/server.ts";
 import { Follow, next, numbered } from "./follow.ts";
 import { Clients, failure } from "./scene.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** Delays of loopback. */
 const QUICK = { minBackoffMs: 5, maxBackoffMs: 50 };

@@ -1,7 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  test,
+  setDefaultTimeout,
+} from "bun:test";
 import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { InProcessServer, TempFolder } from "../support/server.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** The client as it is installed by others: packed, unpacked into `node_modules`, used by its name. */
 

@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe } from "bun:test";
+import { afterAll, beforeAll, describe, setDefaultTimeout } from "bun:test";
 import { AdmissionCount } from "../../src/gateway/admission.ts";
 import { directoryContract } from "../gateway/directory-contract.ts";
 import { natsServer, NatsServers, tellSkipped } from "../support/nats.ts";
 import { freshPrefix, openDirectory } from "./support.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 tellSkipped("the contract of directories, for a node over NATS");
 

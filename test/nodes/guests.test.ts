@@ -1,7 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  test,
+  setDefaultTimeout,
+} from "bun:test";
 import { GuestNumbers } from "../../src/nodes/guest-numbers.ts";
 import { natsServer, NatsServers, tellSkipped } from "../support/nats.ts";
 import { eventually, freshPrefix, TestNode } from "./support.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 tellSkipped("guests' numbers and the session key in NATS");
 

@@ -1,7 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  test,
+  setDefaultTimeout,
+} from "bun:test";
 import { connect } from "@nats-io/transport-node";
 import { natsServer, NatsServers, tellSkipped } from "../support/nats.ts";
 import { eventually, freshPrefix, TestNode, user } from "./support.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 tellSkipped("nodes that share a directory over NATS");
 

@@ -1,10 +1,13 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, test, setDefaultTimeout } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CLOSE_CODES, ERROR_CODES } from "../../src/protocol/errors.ts";
 import { CLIENT_MESSAGES } from "../../src/protocol/messages.ts";
 import { Client, type Format, type Message } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 const readme = readFileSync(
   join(import.meta.dir, "../../src/protocol/README.md"),

@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test, setDefaultTimeout } from "bun:test";
 import { Client } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { OPCODE, RawSocket, refusal } from "./raw-socket.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** `/echo`: for trying a client or a proxy. */
 

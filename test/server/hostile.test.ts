@@ -1,11 +1,21 @@
 import { encode } from "@msgpack/msgpack";
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  test,
+  setDefaultTimeout,
+} from "bun:test";
 import fc from "fast-check";
 import { CLOSE_CODES, ERROR_CODES } from "../../src/protocol/errors.ts";
 import { Client, type Format, type Message } from "../support/client.ts";
 import { InProcessServer, THREADS } from "../support/server.ts";
 import { range, received } from "./helpers.ts";
 import { OPCODE, RawSocket, refusal, shake } from "./raw-socket.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /**
  * Bad input of every kind, on a live server. Each attack has an answer or a documented end, and harms nobody else:

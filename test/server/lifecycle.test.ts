@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { describe, expect, test } from "bun:test";
+import { describe, expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
@@ -8,6 +8,9 @@ import { Client, type Message } from "../support/client.ts";
 import { ServerProcess, TempFolder } from "../support/server.ts";
 import { event, range, received, say, seqs, texts } from "./helpers.ts";
 import { refusal } from "./raw-socket.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** The server as a process: how it starts, stops, dies, and what is there when it comes back. */
 

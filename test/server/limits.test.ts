@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, test, setDefaultTimeout } from "bun:test";
 import { Client, type Message } from "../support/client.ts";
 import { InProcessServer, THREADS } from "../support/server.ts";
 import {
@@ -11,6 +11,9 @@ import {
   texts,
 } from "./helpers.ts";
 import { OPCODE, RawSocket, refusal } from "./raw-socket.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** Every limit is enforced, on whoever is above it and on nobody else. */
 

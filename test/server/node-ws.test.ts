@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import { InProcessServer } from "../support/server.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** A client from another ecosystem: Node, with its `ws` package. */
 

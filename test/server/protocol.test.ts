@@ -1,4 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  test,
+  setDefaultTimeout,
+} from "bun:test";
 import { Client, type Format, type Message } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import {
@@ -12,6 +19,9 @@ import {
   texts,
 } from "./helpers.ts";
 import { refusal, shake } from "./raw-socket.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** The wire contract, as a client of any format sees it. */
 

@@ -1,7 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  test,
+  setDefaultTimeout,
+} from "bun:test";
 import { Client, type Message } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { event, freshRoom } from "./helpers.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** The lines of the text format, as a person at a terminal sees them. */
 

@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test";
+import { expect, test, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import { Client } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { describeInBrowser, Visitor } from "./browser.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 const PHONE = { viewport: { width: 360, height: 640 } };
 

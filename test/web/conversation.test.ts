@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, test, setDefaultTimeout } from "bun:test";
 import { Client } from "../support/client.ts";
 import {
   InProcessServer,
@@ -7,6 +7,9 @@ import {
 } from "../support/server.ts";
 import { CuttableProxy } from "./cuttable-proxy.ts";
 import { describeInBrowser, Visitor } from "./browser.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 describeInBrowser("a conversation at the page", () => {
   test("two pages talk in the two formats", async () => {

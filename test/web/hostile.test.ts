@@ -1,7 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, test, setDefaultTimeout } from "bun:test";
 import { Client } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { describeInBrowser, Visitor } from "./browser.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** Each sets `window.hurt`, or opens something, where it is taken for anything but text. */
 const TEXTS = [

@@ -1,6 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, test, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import { InProcessServer, TempFolder } from "../support/server.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** Paths of the files that a page names. */
 const filesOf = (html: string): string[] =>

@@ -1,9 +1,12 @@
-import { expect, test } from "bun:test";
+import { expect, test, setDefaultTimeout } from "bun:test";
 import { AfterEvents } from "../../src/webhooks/after-events.ts";
 import { Endpoint } from "../../src/webhooks/endpoint.ts";
 import { Client } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { Application, SECRET, type Asked } from "./application.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 const HOUR_MS = 3_600_000;
 

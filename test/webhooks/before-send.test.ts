@@ -1,7 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, test, setDefaultTimeout } from "bun:test";
 import { Client, type Message } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { Application, SECRET } from "./application.ts";
+
+// Starts servers: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 function serverWith(
   application: Pick<Application, "url">,
