@@ -1,6 +1,9 @@
 import { Auth } from "./auth/auth.ts";
 import { readAuthSettings, type AuthSettings } from "./auth/settings.ts";
 import { readTls, type Tls } from "./auth/tls.ts";
+import { createApi } from "./api/api.ts";
+import { createApiFront, firstOf } from "./api/front.ts";
+import { apiPorts } from "./api/ports.ts";
 import type { Backend, BackendListener } from "./backend/backend.ts";
 import { openEmbedded } from "./backend/embedded.ts";
 import { openNats } from "./backend/nats.ts";
@@ -123,6 +126,11 @@ function oneThread(
       server.publish(topic, frame, compress, except),
   );
   listener.gateway = gateway;
+  const api = createApi(
+    apiPorts(config, backend.broker, backend.roster, (room) =>
+      gateway.overloaded(room),
+    ),
+  );
   let draining = false;
   // So that a listener with another certificate can come beside it.
   const claimed =
@@ -136,7 +144,7 @@ function oneThread(
     gateway,
     sessions: new Sessions(backend.sessionKey, config.sessionDays),
     draining: () => draining,
-    otherwise: pageIf(config.page),
+    otherwise: firstOf(createApiFront(config, api), pageIf(config.page)),
     run: newRun(),
   });
   const housekeeping = startHousekeeping(gateway);
@@ -182,6 +190,11 @@ function manyThreads(
   trial?: Trial,
 ): Roomcast {
   hub.backend = backend;
+  hub.api = createApi(
+    apiPorts(config, backend.broker, backend.roster, (room) =>
+      hub.overloaded(room),
+    ),
+  );
   const threads = new Threads({
     config,
     auth,

@@ -12,7 +12,7 @@ const STAGES: readonly (readonly string[])[] = [
   ["auth", "broker"],
   ["gateway", "webhooks"],
   ["nodes"],
-  ["backend", "terminal", "web"],
+  ["backend", "terminal", "web", "api"],
   ["threads"],
   ["."],
 ];

@@ -96,6 +96,29 @@ describe("the README", () => {
     socket.close();
   });
 
+  test.skipIf(!Bun.which("curl"))(
+    "shows requests to the API that work as they are written",
+    async () => {
+      const key = /Bearer ([\w-]+)"/.exec(readme)![1]!;
+      expect(readme).toContain(`ROOMCAST_API_KEY=${key} bun run src/server.ts`);
+      const script = blocks("sh").find((block) => block.includes("curl"))!;
+      const requests = script.match(/^curl/gm)!.length;
+      await using server = new InProcessServer("--api-key", key);
+      const local = "http://localhost:8080";
+      expect(script).toContain(local);
+      const shell = Bun.spawn(["sh", "-s"], {
+        stdin: new Blob([
+          'set -e\ncurl() { command curl -sS -o /dev/null -w "%{http_code}\\n" "$@"; }\n',
+          script.replace(local, server.http),
+        ]),
+        stdout: "pipe",
+      });
+      const statuses = (await shell.stdout.text()).trim().split("\n");
+      expect(statuses).toHaveLength(requests);
+      for (const status of statuses) expect(status).toMatch(/^20[014]$/);
+    },
+  );
+
   test("tells how to resume", async () => {
     await using server = new InProcessServer();
     using bob = await Client.connect(server.url);

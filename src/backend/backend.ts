@@ -1,10 +1,16 @@
 import type { Broker, Deliver } from "../broker/broker.ts";
-import type { Directory, DirectoryListener } from "../gateway/directory.ts";
+import type {
+  Directory,
+  DirectoryListener,
+  Roster,
+} from "../gateway/directory.ts";
 
 /** What gateways stand on: where events go, who is counted, what sessions are signed with. */
 export interface Backend<From> {
   readonly broker: Broker<From>;
   readonly directory: Directory;
+  /** What the application's back end may ask the directory. */
+  readonly roster: Roster;
   readonly sessionKey: Uint8Array | string;
   /** Where history is kept, as the greeting tells it. */
   readonly historyIn: string;

@@ -48,6 +48,7 @@ export function openEmbedded<From>(
   return {
     broker,
     directory,
+    roster: directory,
     sessionKey,
     historyIn: folder ? config.data : "memory",
     async close() {

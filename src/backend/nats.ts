@@ -66,6 +66,7 @@ export async function openNats<From>(
     return {
       broker,
       directory,
+      roster: directory,
       sessionKey: config.sessionKey || (await directory.sharedSessionKey()),
       historyIn: `NATS at ${nats.servers}`,
       async close() {

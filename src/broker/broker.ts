@@ -132,3 +132,24 @@ export class BrokerError extends Error {
     super(message);
   }
 }
+
+/**
+ * Publishes a message that comes from no connection of this process.
+ * @throws BrokerError (as a rejection)
+ */
+export function publishForNobody<Origin>(
+  broker: Broker<Origin>,
+  draft: Draft,
+): Promise<Published> {
+  return new Promise((resolve, reject) =>
+    broker.publish(
+      draft,
+      // Only handed back: `deliver` knows events without an origin, and this `done` looks at none.
+      undefined as Origin,
+      (_draft, _origin, outcome) => {
+        if (outcome instanceof BrokerError) reject(outcome);
+        else resolve(outcome);
+      },
+    ),
+  );
+}

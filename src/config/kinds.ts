@@ -53,6 +53,25 @@ function isHttp(text: string): boolean {
   return protocol === "http:" || protocol === "https:";
 }
 
+/** Some secrets, separated by commas, so that they can be changed one after the other. */
+export function secrets(minLength: number, doc: string): OptionSpec<string> {
+  return {
+    fallback: "",
+    unit: "secrets",
+    doc,
+    allowed: `secrets of at least ${minLength} characters, separated by commas`,
+    examples: [
+      "a".repeat(minLength),
+      `${"a".repeat(minLength)}, ${"b".repeat(minLength)}`,
+    ],
+    parse: (t) =>
+      t === "" || t.split(",").every((one) => one.trim().length >= minLength)
+        ? t
+        : undefined,
+    secret: true,
+  };
+}
+
 export function matching(
   fallback: string,
   unit: string,

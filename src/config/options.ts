@@ -3,6 +3,7 @@ import {
   limit,
   matching,
   number,
+  secrets,
   text,
   url,
   type OptionSpec,
@@ -62,6 +63,10 @@ export const OPTIONS = {
     1,
     3650,
     "how long a guest session can be used",
+  ),
+  apiKey: secrets(
+    16,
+    "opens the HTTP API at /api/v1 to the application's back end; without one there is no API",
   ),
 
   auth: choice(

@@ -84,3 +84,20 @@ export interface Totals {
   readonly connections: number;
   readonly users: number;
 }
+
+/** What may be asked about everybody who is counted; for the application's back end, which asks now and then. */
+export interface Roster {
+  /** Rooms with users in them whose names come after `after`, in the order of UTF-16 units. */
+  rooms(
+    after: string,
+    limit: number,
+  ): readonly RoomCount[] | Promise<readonly RoomCount[]>;
+  members(room: string): Members | Promise<Members>;
+  /** How many connections a user has. */
+  connections(user: string): number | Promise<number>;
+}
+
+export interface RoomCount {
+  readonly room: string;
+  readonly users: number;
+}

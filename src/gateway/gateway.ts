@@ -143,6 +143,12 @@ export class Gateway {
     this.peers.delete(connection);
   }
 
+  /** Whether a room receives more than its fan-out can carry. */
+  overloaded(name: string): boolean {
+    const room = this.rooms.get(name);
+    return !!room && room.overloaded(performance.now());
+  }
+
   leave(connection: Connection, membership: Membership): void {
     const { room } = membership;
     room.remove(connection, membership);

@@ -7,6 +7,8 @@ import type {
   DirectoryListener,
   Members,
   Place,
+  RoomCount,
+  Roster,
   Totals,
 } from "./directory.ts";
 import { Presence, presenceDelay } from "./presence.ts";
@@ -19,7 +21,7 @@ interface LocalRoom {
 }
 
 /** The directory of one process: maps, and answers at once. */
-export class LocalDirectory implements Directory {
+export class LocalDirectory implements Directory, Roster {
   /** Rooms with users in them, or with changes to tell. */
   readonly #rooms = new Map<string, LocalRoom>();
   #connections = 0;
@@ -85,6 +87,22 @@ export class LocalDirectory implements Directory {
     return { connections: this.#connections, users: this.online.count };
   }
 
+  connections(user: string): number {
+    return this.online.connections(user);
+  }
+
+  /** One pass over all rooms, without sorting them all: there may be a hundred thousand. */
+  rooms(after: string, limit: number): RoomCount[] {
+    const found: RoomCount[] = [];
+    for (const [room, { presence }] of this.#rooms) {
+      if (room <= after || presence.count === 0) continue;
+      if (found.length === limit && room >= found[limit - 1]!.room) continue;
+      found.splice(placeOf(room, found), 0, { room, users: presence.count });
+      if (found.length > limit) found.pop();
+    }
+    return found;
+  }
+
   /** Tells the room, after a while: changes that come together leave together. */
   #changed(name: string, room: LocalRoom): void {
     if (room.timer !== undefined) return;
@@ -100,4 +118,16 @@ export class LocalDirectory implements Directory {
 function userOf(user: User | undefined): User {
   if (!user) throw new Error("a place without a user is in no room");
   return user;
+}
+
+/** @returns where a name belongs among sorted ones */
+function placeOf(name: string, sorted: readonly RoomCount[]): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]!.room < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -19,6 +19,11 @@ export class Users {
     return this.#online.has(id);
   }
 
+  /** How many connections a user has. */
+  connections(id: string): number {
+    return this.#online.get(id)?.count ?? 0;
+  }
+
   connected({ id, name }: User): void {
     const online = this.#online.get(id);
     if (online) {

@@ -1,5 +1,6 @@
 import type { Msg } from "@nats-io/transport-node";
 import { Link, type LinkOptions } from "../broker/nats/link.ts";
+import { firstAfter } from "../collections/first-after.ts";
 import type { AdmissionCount } from "../gateway/admission.ts";
 import type {
   Admission,
@@ -8,6 +9,7 @@ import type {
   DirectoryListener,
   Members,
   Place,
+  RoomCount,
   Totals,
 } from "../gateway/directory.ts";
 import { presenceDelay } from "../gateway/presence.ts";
@@ -234,6 +236,17 @@ export class NodeDirectory implements Directory {
   /** Ids of users among these that are online, at whichever node. */
   usersOnline(ids: Iterable<string>): Set<string> {
     return new Set([...ids].filter((id) => this.#online.has(id)));
+  }
+
+  /** Connections here, and one for each other node that has some. */
+  connections(user: string): number {
+    return this.#online.connections(user);
+  }
+
+  /** Rooms that somebody has entered here, with their users at all nodes. */
+  rooms(after: string, limit: number): RoomCount[] {
+    const rooms = this.#rooms.counts();
+    return firstAfter(rooms, ({ room }) => room, after, limit);
   }
 
   enter(room: string, { user }: Place): void | Promise<void> {

@@ -1,5 +1,5 @@
 import type { Msg } from "@nats-io/transport-node";
-import type { DirectoryListener } from "../gateway/directory.ts";
+import type { DirectoryListener, RoomCount } from "../gateway/directory.ts";
 import { presenceDelay } from "../gateway/presence.ts";
 import type { Typing, User } from "../protocol/messages.ts";
 import type { Line } from "./line.ts";
@@ -35,6 +35,11 @@ export class NodeRooms {
 
   get(name: string): NodeRoom | undefined {
     return this.#rooms.get(name);
+  }
+
+  *counts(): Generator<RoomCount> {
+    for (const [room, { presence }] of this.#rooms)
+      if (presence.count > 0) yield { room, users: presence.count };
   }
 
   get names(): Iterable<string> {

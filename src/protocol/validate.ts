@@ -6,7 +6,7 @@ import { CLIENT_MESSAGES, type ClientMessage } from "./messages.ts";
 /** Nesting of `data` that every format's usual decoders take. */
 export const MAX_DATA_DEPTH = 32;
 export const MAX_ROOM_BYTES = 128;
-const MAX_ID_CHARACTERS = 64;
+export const MAX_ID_CHARACTERS = 64;
 
 interface Shape {
   Check(value: unknown): boolean;

@@ -10,9 +10,11 @@ import { startHousekeeping } from "../gateway/housekeeping.ts";
 import type { Listeners } from "../gateway/listeners.ts";
 import { serve } from "../gateway/serve.ts";
 import { Sessions } from "../gateway/sessions.ts";
+import { createApiFront, firstOf } from "../api/front.ts";
 import { pageIf } from "../web/page.ts";
 import { Channel } from "./channel.ts";
 import { StartSignal } from "./start-signal.ts";
+import { ThreadApi } from "./thread-api.ts";
 import { ThreadBroker } from "./thread-broker.ts";
 import { ThreadDirectory } from "./thread-directory.ts";
 import {
@@ -50,6 +52,7 @@ export class GatewayThread {
   readonly #channel: Channel<ToHub, ToThread>;
   readonly #gateway: Gateway;
   readonly #signal: StartSignal;
+  readonly #api: ThreadApi;
   #server: Listeners | undefined;
   #housekeeping: Timer | undefined;
   #draining = false;
@@ -76,6 +79,7 @@ export class GatewayThread {
         this.#gateway.presenceChanged(room, told),
       note: (note) => this.#gateway.noteFromElsewhere(note),
     });
+    this.#api = new ThreadApi(channel);
     this.#gateway = new Gateway(
       config,
       broker,
@@ -94,6 +98,7 @@ export class GatewayThread {
       handlers: {
         ...broker.calls,
         ...directory.calls,
+        ...this.#api.calls,
         listen: (port) => this.#listen(port),
         tls: (cert, key) => this.#changeTls({ cert, key }),
         inspect: (number) =>
@@ -143,7 +148,10 @@ export class GatewayThread {
       gateway: this.#gateway,
       sessions: new Sessions(sessionKey, config.sessionDays),
       draining: () => this.#draining,
-      otherwise: pageIf(config.page),
+      otherwise: firstOf(
+        createApiFront(config, this.#api.handle),
+        pageIf(config.page),
+      ),
       run,
       reusePort: true,
       tls,

@@ -1,3 +1,4 @@
+import type { ApiHandler } from "../api/front.ts";
 import type { Backend, BackendListener } from "../backend/backend.ts";
 import { BrokerError, type Done } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
@@ -15,6 +16,9 @@ export class Hub implements BackendListener<HubOrigin> {
   readonly #rooms = new Map<string, HubRoom>();
   /** Set before the first link. */
   backend!: Pick<Backend<HubOrigin>, "broker" | "directory">;
+
+  /** The HTTP API, for all threads. Set before the first link. */
+  api!: ApiHandler;
 
   constructor(readonly config: Config) {}
 
@@ -75,6 +79,12 @@ export class Hub implements BackendListener<HubOrigin> {
   #tell({ room, user, from, active }: Typing, except: Link | undefined): void {
     for (const { events } of this.#rooms.get(room)?.subscriptions ?? [])
       if (events.link !== except) events.link.note(room, user, from, active);
+  }
+
+  /** Whether a room receives more than some thread can carry. */
+  overloaded(name: string): boolean {
+    const room = this.#rooms.get(name);
+    return !!room && room.overloaded(this.config, performance.now());
   }
 
   room(name: string): HubRoom | undefined {

@@ -59,7 +59,7 @@ export class LinkEvents {
   > = {
     publish: (number, room, user, from, text, id, dataJson) => {
       const { hub } = this;
-      if (hub.room(room)?.overloaded(hub.config, performance.now())) {
+      if (hub.overloaded(room)) {
         this.#unpublished(number, overloaded(room));
         return;
       }

@@ -44,6 +44,19 @@ export class Link {
       handlers: {
         ...this.events.calls,
         ...this.places.calls,
+        api: (number, method, path, query, idempotencyKey, body) => {
+          const request = { method, path, query, idempotencyKey, body };
+          void hub.api(request).then(({ status, body, headers }) => {
+            const { channel } = this;
+            channel.send(
+              "apiAnswered",
+              number,
+              status,
+              body,
+              JSON.stringify(headers),
+            );
+          });
+        },
         inspected: (number, connections, rooms) => {
           this.#inspections.get(number)?.({ connections, rooms });
           this.#inspections.delete(number);

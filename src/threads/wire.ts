@@ -54,6 +54,16 @@ export interface ToHub {
   totals(number: number): void;
   relay(room: string, user: string, from: string, active: boolean): void;
 
+  /** A request of the HTTP API, from somebody who has shown a key. */
+  api(
+    number: number,
+    method: string,
+    path: string,
+    query: string,
+    idempotencyKey: string | undefined,
+    body: string,
+  ): void;
+
   /** The answer to `inspect`. */
   inspected(number: number, connections: number, rooms: number): void;
   /** All connections are gone. */
@@ -122,6 +132,14 @@ export interface ToThread {
   presence(room: string, count: number, change: string | undefined): void;
   note(room: string, user: string, from: string, active: boolean): void;
 
+  /** @param headers JSON of an object */
+  apiAnswered(
+    number: number,
+    status: number,
+    body: string,
+    headers: string,
+  ): void;
+
   listen(port: number): void;
   /** Another certificate for connections from now on, and its key: PEM. */
   tls(cert: string, key: string): void;
@@ -156,6 +174,7 @@ export const TO_HUB = operations<ToHub>()(
   "members",
   "totals",
   "relay",
+  "api",
   "inspected",
   "drained",
   "stopped",
@@ -182,6 +201,7 @@ export const TO_THREAD = operations<ToThread>()(
   "totals",
   "presence",
   "note",
+  "apiAnswered",
   "listen",
   "tls",
   "inspect",

@@ -392,3 +392,12 @@ describe("a limit that follows another", () => {
     expect(load([other, "9", flagOf(key), "0"])[key]).toBe(Infinity);
   });
 });
+
+test("a secret that is refused is not shown", () => {
+  const short = "tooshort-ab";
+  const line = refusal(() => load(["--api-key", `${"k".repeat(16)},${short}`]));
+  expect(line).toStartWith("--api-key: ");
+  expect(line).toContain("at least 16 characters");
+  expect(line).not.toContain(short);
+  expect(line).not.toContain("kkk");
+});

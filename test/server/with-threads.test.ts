@@ -16,6 +16,7 @@ const SUITES = [
   "test/server/hostile.test.ts",
   "test/server/echo.test.ts",
   "test/server/node-ws.test.ts",
+  "test/server/api.test.ts",
   "test/invariants.test.ts",
   "test/crash.test.ts",
   "test/client/faults.test.ts",

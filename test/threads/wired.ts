@@ -181,6 +181,7 @@ export class WiredThread implements DirectoryListener {
       handlers: {
         ...this.broker.calls,
         ...this.directory.calls,
+        apiAnswered: () => {},
         listen: () => {},
         tls: () => {},
         inspect: () => {},

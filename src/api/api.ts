@@ -1,0 +1,85 @@
+import {
+  ApiError,
+  failure,
+  type ApiAnswer,
+  type ApiRequest,
+} from "./answer.ts";
+import type { ApiHandler } from "./front.ts";
+import type { ApiPorts } from "./ports.ts";
+import { readJson, readParameter, readQuery, shapeCheck } from "./request.ts";
+import type { Route } from "./route.ts";
+import { ROUTES } from "./routes.ts";
+
+interface Compiled extends Route {
+  /** `{name}` where anything fits. */
+  readonly segments: readonly string[];
+  readonly checkQuery: ((value: unknown) => void) | undefined;
+  readonly checkBody: ((value: unknown) => void) | undefined;
+}
+
+const segmentsOf = (path: string): string[] => path.split("/").slice(1);
+
+/** Answers requests from the table of routes. In the main thread. */
+export function createApi(ports: ApiPorts): ApiHandler {
+  const routes = ROUTES.map((route): Compiled => ({
+    ...route,
+    segments: segmentsOf(route.path),
+    checkQuery: route.query && shapeCheck(route.query),
+    checkBody: route.body && shapeCheck(route.body),
+  }));
+
+  async function answer(request: ApiRequest): Promise<ApiAnswer> {
+    const segments = segmentsOf(request.path);
+    const here = routes.filter((route) => fits(route, segments));
+    const route = here.find(({ method }) => method === request.method);
+    if (here.length === 0)
+      throw new ApiError(
+        404,
+        "not_found",
+        `there is nothing at ${request.path.slice(0, 100)}`,
+      );
+    if (!route) {
+      const allow = here.map(({ method }) => method).join(", ");
+      const message = `${request.method.slice(0, 20)} is not possible here; ${allow} is`;
+      throw new ApiError(405, "method_not_allowed", message, { allow });
+    }
+    const query = route.query ? readQuery(route.query, request.query) : {};
+    route.checkQuery?.(query);
+    const body = route.body ? readJson(request.body) : undefined;
+    route.checkBody?.(body);
+    const { status, body: said } = await route.run(ports, {
+      params: parameters(route, segments),
+      query,
+      body,
+      idempotencyKey: route.idempotencyKey ? request.idempotencyKey : undefined,
+    });
+    return { status, body: said ? JSON.stringify(said) : "", headers: {} };
+  }
+
+  return (request) => answer(request).catch(failure);
+}
+
+const isParameter = (segment: string): boolean => segment.startsWith("{");
+
+function fits({ segments }: Compiled, given: readonly string[]): boolean {
+  return (
+    segments.length === given.length &&
+    segments.every((part, i) =>
+      isParameter(part) ? given[i] !== "" : part === given[i],
+    )
+  );
+}
+
+/** @throws ApiError, ProtocolError */
+function parameters(
+  { segments }: Compiled,
+  given: readonly string[],
+): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [i, part] of segments.entries()) {
+    if (!isParameter(part)) continue;
+    const name = part.slice(1, -1);
+    found[name] = readParameter(name, given[i]!);
+  }
+  return found;
+}

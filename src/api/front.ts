@@ -1,0 +1,154 @@
+import type { Config } from "../config/options.ts";
+import {
+  ApiError,
+  failure,
+  type ApiAnswer,
+  type ApiRequest,
+} from "./answer.ts";
+import { ApiKeys } from "./keys.ts";
+import { openApiText } from "./openapi.ts";
+
+/** Answers a request that has shown a key, in this thread or by way of another. Never rejects. */
+export type ApiHandler = (request: ApiRequest) => Promise<ApiAnswer>;
+
+const PREFIX = "/api/v1";
+const KIB = 1024;
+/** Requests under way in one thread, at most. */
+const MAX_UNDER_WAY = 64;
+/** From the first byte of a body to its last. */
+const BODY_MS = 10_000;
+const MAX_TARGET_CHARACTERS = 4 * KIB;
+
+/** A body holds what a frame of a socket may, and a list of users in any case. */
+export const maxBodyBytes = ({ maxFrameBytes }: Config): number =>
+  Math.min(Math.max(maxFrameBytes, 256 * KIB), 4 * KIB * KIB);
+
+/**
+ * The HTTP side of the API: key, body, answer. In whichever thread the connection is.
+ * @returns undefined for other paths, and for all where no key is configured
+ */
+export function createApiFront(
+  config: Config,
+  handle: ApiHandler,
+): (request: Request, pathname: string) => Promise<Response> | undefined {
+  const keys = new ApiKeys(config.apiKey);
+  const maxBytes = maxBodyBytes(config);
+  let underWay = 0;
+
+  async function answer(
+    request: Request,
+    pathname: string,
+  ): Promise<ApiAnswer> {
+    const path = pathname.slice(PREFIX.length);
+    // It holds no secret, and tools that read it know no key.
+    if (path === "/openapi.json" && request.method === "GET")
+      return { status: 200, body: openApiText(), headers: {} };
+    if (!keys.open(request.headers.get("authorization")))
+      throw new ApiError(
+        401,
+        "unauthorized",
+        "send Authorization: Bearer and a key of --api-key",
+        { "www-authenticate": "Bearer" },
+      );
+    if (request.url.length > MAX_TARGET_CHARACTERS)
+      throw new ApiError(
+        400,
+        "invalid_field",
+        `the address is longer than ${MAX_TARGET_CHARACTERS} characters`,
+      );
+    if (underWay >= MAX_UNDER_WAY)
+      throw new ApiError(
+        503,
+        "overloaded",
+        `${MAX_UNDER_WAY} requests are under way`,
+        {},
+        1000,
+      );
+    underWay++;
+    try {
+      const at = request.url.indexOf("?");
+      return await handle({
+        method: request.method,
+        path,
+        query: at < 0 ? "" : request.url.slice(at + 1),
+        idempotencyKey: request.headers.get("idempotency-key") ?? undefined,
+        body: await readBody(request, maxBytes),
+      });
+    } finally {
+      underWay--;
+    }
+  }
+
+  return (request, pathname) => {
+    if (
+      !keys.any ||
+      !(pathname === PREFIX || pathname.startsWith(`${PREFIX}/`))
+    )
+      return undefined;
+    return answer(request, pathname).catch(failure).then(toResponse);
+  };
+}
+
+type Front = (
+  request: Request,
+  pathname: string,
+) => Promise<Response | undefined> | undefined;
+
+/** Asks one after the other, until somebody knows the path. */
+export const firstOf =
+  (...fronts: readonly Front[]): Front =>
+  (request, pathname) => {
+    for (const front of fronts) {
+      const answer = front(request, pathname);
+      if (answer) return answer;
+    }
+    return undefined;
+  };
+
+function toResponse({ status, body, headers }: ApiAnswer): Response {
+  return new Response(body === "" ? null : body, {
+    status,
+    headers: {
+      ...(body === "" ? {} : { "content-type": "application/json" }),
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...headers,
+    },
+  });
+}
+
+/**
+ * Reads no more than it may, whatever the headers say.
+ * @throws ApiError
+ */
+async function readBody(request: Request, maxBytes: number): Promise<string> {
+  if (!request.body) return "";
+  const tooLarge = (): ApiError =>
+    new ApiError(413, "too_large", `a body may have ${maxBytes} bytes`);
+  if (Number(request.headers.get("content-length")) > maxBytes)
+    throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const reader = request.body.getReader();
+  const timer = setTimeout(() => void reader.cancel(), BODY_MS);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      bytes += value.length;
+      if (bytes > maxBytes) throw tooLarge();
+      chunks.push(value);
+    }
+  } finally {
+    clearTimeout(timer);
+    // Not awaited: the rest may never come.
+    void reader.cancel().catch(() => {});
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(
+      Buffer.concat(chunks),
+    );
+  } catch {
+    throw new ApiError(400, "bad_body", "the body is not UTF-8");
+  }
+}

@@ -1,0 +1,96 @@
+import Type from "typebox";
+import { toMessage } from "../gateway/entry.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import {
+  checkData,
+  checkId,
+  checkName,
+  checkText,
+  quote,
+} from "../protocol/validate.ts";
+import { ApiError } from "./answer.ts";
+import { MAX_USER_BYTES } from "./request.ts";
+import { route } from "./route.ts";
+import { Limit, MessageList, NewMessage, Sent, Seq } from "./schemas.ts";
+
+const OVERLOADED_RETRY_MS = 1000;
+
+export const MESSAGE_ROUTES = [
+  route({
+    method: "GET",
+    path: "/rooms/{room}/messages",
+    name: "listMessages",
+    summary: "A room's history",
+    description:
+      "The latest messages; with `before`, the latest of those with a smaller seq; with `after`, the oldest of those with a larger one.",
+    query: Type.Object({
+      before: Type.Optional(Seq),
+      after: Type.Optional(Seq),
+      limit: Type.Optional(Limit),
+    }),
+    answers: { 200: { description: "Some messages", schema: MessageList } },
+    async run({ config, read, epoch }, { params, query }) {
+      const { before, after, limit = Infinity } = query;
+      if (before !== undefined && after !== undefined)
+        throw new ApiError(
+          400,
+          "invalid_field",
+          "before and after cannot both be given",
+        );
+      const { events, more } = await read(params.room!, {
+        after: after ?? 0,
+        upto: before === undefined ? Number.MAX_SAFE_INTEGER : before - 1,
+        take: after === undefined ? "latest" : "oldest",
+        limit: Math.min(limit, config.maxHistoryPerReply),
+        bytes: config.maxReplyBytes,
+      });
+      const messages = events.map(toMessage);
+      return { status: 200, body: { epoch, messages, more } };
+    },
+  }),
+
+  route({
+    method: "POST",
+    path: "/rooms/{room}/messages",
+    name: "sendMessage",
+    summary: "Sends a message as a user",
+    description:
+      "The user need not be there. With an `Idempotency-Key` a request can be repeated: the same user's same key in the same room sends once.",
+    body: NewMessage,
+    idempotencyKey: true,
+    answers: {
+      200: {
+        description: "It was sent already, by a request with the same key",
+        schema: Sent,
+      },
+      201: { description: "Stored, and on its way", schema: Sent },
+    },
+    fails: [403, 503, 504],
+    async run(ports, { params, body, idempotencyKey: id }) {
+      const { config, epoch } = ports;
+      const room = params.room!;
+      const { user, from = user, text, data } = body;
+      checkName("user", user, MAX_USER_BYTES);
+      checkName(
+        "from",
+        from,
+        body.from === undefined ? MAX_USER_BYTES : config.maxNameBytes,
+      );
+      checkText(text, config.maxTextBytes);
+      if (id !== undefined) checkId(id);
+      const dataJson =
+        data === undefined ? undefined : checkData(data, config.maxDataBytes);
+      if (ports.overloaded(room))
+        throw new ProtocolError(
+          "overloaded",
+          `room ${quote(room)} receives more than it can pass on`,
+          OVERLOADED_RETRY_MS,
+        );
+      const draft = { room, user, from, text, id, data, dataJson };
+      const { seq, ts, duplicate } = await ports.publish(draft);
+      return duplicate
+        ? { status: 200, body: { room, id, seq, epoch, ts, duplicate } }
+        : { status: 201, body: { room, id, seq, epoch, ts } };
+    },
+  }),
+];

@@ -1,0 +1,101 @@
+import Type from "typebox";
+
+/** The parts of requests and answers. Unknown keys of requests are ignored. */
+
+export const Room = Type.String({ description: "A room's name" });
+export const User = Type.String({ description: "A user's id" });
+export const Seq = Type.Integer({
+  minimum: 0,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: "An event's position in its room",
+});
+export const Time = Type.Integer({
+  minimum: 0,
+  description: "Milliseconds since 1970",
+});
+const Count = Type.Integer({ minimum: 0 });
+export const Limit = Type.Integer({
+  minimum: 1,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: "More than the server's own limit is cut to it",
+});
+
+export const RoomCount = Type.Object({ room: Room, users: Count });
+
+export const RoomList = Type.Object({
+  rooms: Type.Array(RoomCount),
+  next: Type.Union([Type.String(), Type.Null()], {
+    description: "Ask with after=next for more; null where there are none",
+  }),
+});
+
+export const RoomState = Type.Object({
+  room: Room,
+  users: Count,
+  seq: Seq,
+  epoch: Type.String(),
+});
+
+export const MemberList = Type.Object({
+  count: Count,
+  members: Type.Array(Type.Object({ id: User, name: Type.String() }), {
+    description: "At most 200",
+  }),
+});
+
+const Message = Type.Object({
+  action: Type.Literal("receive_message"),
+  room: Room,
+  seq: Seq,
+  prev: Type.Optional(Seq),
+  from: Type.String({ description: "The sender's display name" }),
+  user: User,
+  text: Type.String(),
+  ts: Time,
+  id: Type.Optional(Type.String()),
+  data: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+});
+
+export const MessageList = Type.Object({
+  epoch: Type.String(),
+  messages: Type.Array(Message, { description: "Ascending" }),
+  more: Type.Boolean({
+    description: "There is more in the direction that was asked for",
+  }),
+});
+
+export const NewMessage = Type.Object({
+  user: User,
+  from: Type.Optional(
+    Type.String({
+      description: "The display name; the user's id where it is left out",
+    }),
+  ),
+  text: Type.String(),
+  data: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+});
+
+export const Sent = Type.Object({
+  room: Room,
+  id: Type.Optional(Type.String()),
+  seq: Seq,
+  epoch: Type.String(),
+  ts: Time,
+  duplicate: Type.Optional(
+    Type.Boolean({ description: "The key was known: nothing was sent" }),
+  ),
+});
+
+export const UserState = Type.Object({
+  user: User,
+  online: Type.Boolean(),
+  connections: Count,
+});
+
+export const MAX_USERS_ASKED = 1000;
+
+export const UserList = Type.Object({
+  users: Type.Array(User, { maxItems: MAX_USERS_ASKED }),
+});
+
+export const Online = Type.Object({ online: Type.Array(User) });

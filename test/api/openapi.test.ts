@@ -1,0 +1,36 @@
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { expect, test } from "bun:test";
+import { openApi } from "../../src/api/openapi.ts";
+import { ROUTES } from "../../src/api/routes.ts";
+
+const document = openApi() as any;
+
+test("the document is valid OpenAPI", async () => {
+  // A copy: TypeBox marks its schemas in ways that JSON does not show.
+  const copy = JSON.parse(JSON.stringify(document));
+  const validator = new Validator();
+  expect(await validator.validate(copy)).toEqual({ valid: true });
+  expect(validator.version).toBe("3.1");
+  // The validator finds what is wrong.
+  const broken = structuredClone(copy);
+  delete broken.paths["/rooms"].get.responses;
+  broken.paths["/rooms"].get.parameters[0].in = "nowhere";
+  expect((await new Validator().validate(broken)).valid).toBe(false);
+});
+
+test("it tells exactly the routes that there are", () => {
+  const told = Object.entries<any>(document.paths).flatMap(
+    ([path, operations]) =>
+      Object.keys(operations).map(
+        (method) => `${method.toUpperCase()} ${path}`,
+      ),
+  );
+  expect(told.toSorted()).toEqual(
+    ROUTES.map(({ method, path }) => `${method} ${path}`).toSorted(),
+  );
+});
+
+test("every operation has a name of its own", () => {
+  const names = ROUTES.map(({ name }) => name);
+  expect(new Set(names).size).toBe(names.length);
+});

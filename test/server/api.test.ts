@@ -1,0 +1,285 @@
+import { describe, expect, test } from "bun:test";
+import { connect } from "node:net";
+import { BackEnd, KEY } from "../support/api.ts";
+import { Client } from "../support/client.ts";
+import { InProcessServer } from "../support/server.ts";
+import { event, range, say, seqs, texts } from "./helpers.ts";
+
+const serve = (...flags: string[]): InProcessServer =>
+  new InProcessServer("--api-key", `not-this-one-but-another,${KEY}`, ...flags);
+
+const bearer = { authorization: `Bearer ${KEY}` };
+
+describe("the way in", () => {
+  test("is not there without a key", async () => {
+    await using server = new InProcessServer();
+    for (const path of ["/api/v1/rooms", "/api/v1/openapi.json", "/api/v1"]) {
+      const answer = await fetch(`${server.http}${path}`, { headers: bearer });
+      expect(answer.status).toBe(404);
+      expect(await answer.json()).toMatchObject({ code: "not_found" });
+    }
+  });
+
+  test("opens to each key and to nothing else", async () => {
+    await using server = serve();
+    const status = async (authorization?: string): Promise<number> => {
+      const answer = await fetch(`${server.http}/api/v1/rooms`, {
+        headers: authorization === undefined ? {} : { authorization },
+        keepalive: false,
+      });
+      if (answer.status === 401) {
+        expect(answer.headers.get("www-authenticate")).toBe("Bearer");
+        const body = await answer.text();
+        expect(JSON.parse(body)).toMatchObject({ code: "unauthorized" });
+        expect(body).not.toContain(KEY);
+      }
+      return answer.status;
+    };
+    expect(await status(`Bearer ${KEY}`)).toBe(200);
+    expect(await status("Bearer not-this-one-but-another")).toBe(200);
+    for (const wrong of [undefined, "", KEY, `Bearer ${KEY}x`, `Basic ${KEY}`])
+      expect(await status(wrong)).toBe(401);
+    // What is there is nobody else's to know.
+    for (const path of ["/nothing", "/rooms/a/messages"])
+      expect((await fetch(`${server.http}/api/v1${path}`)).status).toBe(401);
+  });
+
+  test("shows the document to everybody", async () => {
+    await using server = serve();
+    const answer = await fetch(`${server.http}/api/v1/openapi.json`);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("content-type")).toBe("application/json");
+    expect(await answer.json()).toMatchObject({ openapi: "3.1.0" });
+  });
+
+  test("answers 404 for other paths, and 405 for other methods", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    for (const path of ["", "/", "/nothing", "/rooms/", "/rooms/a/b", "/users"])
+      expect(await back.get(path)).toMatchObject({
+        status: 404,
+        body: { code: "not_found" },
+      });
+    const wrong = await back.ask("DELETE", "/rooms/a/messages");
+    expect(wrong).toMatchObject({
+      status: 405,
+      body: { code: "method_not_allowed" },
+    });
+    expect(wrong.headers.get("allow")).toBe("GET, POST");
+    expect((await back.ask("PATCH", "/rooms")).headers.get("allow")).toBe(
+      "GET",
+    );
+  });
+
+  test("says which field is wrong", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    const long = "x".repeat(129);
+    const to = "/rooms/a/messages";
+    const good = { user: "ann", text: "x" };
+    const wrong: [string, string, unknown, string, number?][] = [
+      ["POST", to, "{", "JSON"],
+      ["POST", to, "[]", "the body"],
+      ["POST", to, "null", "the body"],
+      ["POST", to, { user: "ann" }, "text"],
+      ["POST", to, { ...good, text: 1 }, "text"],
+      ["POST", to, { ...good, user: "" }, "user"],
+      ["POST", to, { ...good, user: long }, "user"],
+      ["POST", to, { ...good, from: "a\nb" }, "from"],
+      ["POST", to, { ...good, data: [] }, "data"],
+      ["POST", to, { ...good, text: "x".repeat(5000) }, "text", 413],
+      ["POST", to, { ...good, data: { a: "x".repeat(9000) } }, "data", 413],
+      ["POST", `/rooms/${long}/messages`, good, "room"],
+      ["GET", "/rooms/%ff", undefined, "room"],
+      ["GET", "/rooms/a%0ab", undefined, "room"],
+      ["GET", "/rooms/a/messages?before=1&after=1", undefined, "before"],
+      ["GET", "/rooms/a/messages?limit=0", undefined, "limit"],
+      ["GET", "/rooms/a/messages?limit=-1", undefined, "limit"],
+      ["GET", "/rooms/a/messages?after=1&after=2", undefined, "after"],
+      ["GET", "/rooms/a/messages?after=9007199254740993", undefined, "after"],
+      ["POST", "/users/online", { users: [1] }, "users"],
+      ["POST", "/users/online", { users: [long] }, "users.0"],
+    ];
+    for (const [method, path, body, field, status = 400] of wrong) {
+      const answer = await back.ask(method, path, body);
+      expect(answer.status, `${method} ${path}`).toBe(status);
+      expect(answer.body.message).toContain(field);
+    }
+    const key = await back.post(to, good, {
+      "idempotency-key": "k".repeat(65),
+    });
+    expect(key).toMatchObject({ status: 400, body: { code: "invalid_field" } });
+  });
+
+  test("takes no more of a body than it may, whatever the headers say", async () => {
+    await using server = serve();
+    const path = `${server.http}/api/v1/users/online`;
+    const sent = await fetch(path, {
+      method: "POST",
+      headers: bearer,
+      body: "x".repeat(300_000),
+    });
+    expect(sent.status).toBe(413);
+    expect(await sent.json()).toMatchObject({ code: "too_large" });
+
+    // In chunks, without a length, and without an end.
+    const { port } = server.roomcast.server;
+    const socket = connect(port, "127.0.0.1");
+    const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
+    socket.write(
+      `POST /api/v1/users/online HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(5)}`,
+    );
+    const answer = await new Promise<string>((resolve) =>
+      socket.once("data", (data) => resolve(data.toString())),
+    );
+    expect(answer).toStartWith("HTTP/1.1 413");
+    socket.destroy();
+  });
+});
+
+describe("messages of the back end", () => {
+  test("reach the room as a user's, are stored, and sent once for each key", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    using ann = await Client.connect(server.url);
+    using mia = await Client.connect(server.url, "msgpack");
+    await ann.join("general");
+    await mia.join("general");
+    const heard = [event(ann, "general", "hi"), event(mia, "general", "hi")];
+    const sent = await back.post(
+      "/rooms/general/messages",
+      { user: "u-7", from: "Shop", text: "hi", data: { order: 7 } },
+      { "idempotency-key": "o7" },
+    );
+    expect(sent).toMatchObject({
+      status: 201,
+      body: { room: "general", id: "o7", seq: 1 },
+    });
+    const { epoch, ts } = sent.body;
+    for (const got of await Promise.all(heard))
+      expect(got).toEqual({
+        action: "receive_message",
+        room: "general",
+        seq: 1,
+        from: "Shop",
+        user: "u-7",
+        text: "hi",
+        ts,
+        id: "o7",
+        data: { order: 7 },
+      });
+    expect(
+      await back.post(
+        "/rooms/general/messages",
+        { user: "u-7", text: "hi again" },
+        { "idempotency-key": "o7" },
+      ),
+    ).toMatchObject({
+      status: 200,
+      body: { room: "general", id: "o7", seq: 1, epoch, ts, duplicate: true },
+    });
+    // Without a name it is the id's.
+    const next = event(ann, "general", "plain");
+    await back.post("/rooms/general/messages", { user: "u-7", text: "plain" });
+    expect(await next).toMatchObject({ seq: 2, from: "u-7" });
+    expect(mia.events("general").length).toBeGreaterThan(0);
+  });
+
+  test("go to rooms that nobody is in, with any name", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    const room = "a/b?c #ä%2F";
+    const path = `/rooms/${encodeURIComponent(room)}`;
+    const sent = await back.post(`${path}/messages`, { user: "u", text: "x" });
+    expect(sent).toMatchObject({ status: 201, body: { room, seq: 1 } });
+    expect((await back.get(path)).body).toMatchObject({
+      room,
+      users: 0,
+      seq: 1,
+    });
+    using ann = await Client.connect(server.url);
+    const joined = await ann.join(room, { history: 5 });
+    expect(texts(joined.messages)).toEqual(["x"]);
+  });
+});
+
+describe("what the back end reads", () => {
+  test("is a room's history, in pages", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    using ann = await Client.connect(server.url);
+    await ann.join("r");
+    await say(ann, "r", 10);
+    const page = async (query: string) => {
+      const { body } = await back.get(`/rooms/r/messages${query}`);
+      return { seqs: seqs(body.messages), more: body.more };
+    };
+    expect(await page("")).toEqual({ seqs: range(1, 10), more: false });
+    expect(await page("?limit=3")).toEqual({ seqs: range(8, 10), more: true });
+    expect(await page("?before=8&limit=3")).toEqual({
+      seqs: range(5, 7),
+      more: true,
+    });
+    expect(await page("?after=2&limit=3")).toEqual({
+      seqs: range(3, 5),
+      more: true,
+    });
+    expect(await page("?before=1")).toEqual({ seqs: [], more: false });
+    const { body } = await back.get("/rooms/r/messages?after=9");
+    const { messages } = await ann.request({
+      action: "get_history",
+      room: "r",
+      after: 9,
+    });
+    expect(body.messages).toEqual(messages);
+    expect((await back.get("/rooms/never/messages")).body.messages).toEqual([]);
+  });
+
+  test("is who is where", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    expect((await back.get("/rooms")).body).toEqual({ rooms: [], next: null });
+    using ann = await Client.connect(server.url, "json", "name=Ann");
+    const session = `session=${ann.welcome.session}`;
+    using second = await Client.connect(server.url, "json", session);
+    using bob = await Client.connect(server.url, "json", "name=Bob");
+    const rooms = ["c", "a", "e", "b", "d"];
+    for (const room of rooms) await ann.join(room);
+    await second.join("a");
+    await bob.join("a");
+    await bob.join("b");
+    await bob.request({ action: "leave_room", room: "b" });
+    expect((await back.get("/rooms?limit=2")).body).toEqual({
+      rooms: [
+        { room: "a", users: 2 },
+        { room: "b", users: 1 },
+      ],
+      next: "b",
+    });
+    expect((await back.get("/rooms?limit=3&after=b")).body).toEqual({
+      rooms: ["c", "d", "e"].map((room) => ({ room, users: 1 })),
+      next: null,
+    });
+    expect((await back.get("/rooms/a/members")).body).toEqual({
+      count: 2,
+      members: [ann.user, bob.user],
+    });
+    expect((await back.get("/rooms/nowhere")).body).toMatchObject({
+      users: 0,
+      seq: 0,
+    });
+    expect((await back.get(`/users/${ann.user.id}`)).body).toEqual({
+      user: ann.user.id,
+      online: true,
+      connections: 2,
+    });
+    expect((await back.get("/users/nobody")).body).toMatchObject({
+      online: false,
+      connections: 0,
+    });
+    const asked = [bob.user.id, "nobody", ann.user.id];
+    expect((await back.post("/users/online", { users: asked })).body).toEqual({
+      online: [bob.user.id, ann.user.id],
+    });
+  });
+});
