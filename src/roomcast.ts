@@ -126,11 +126,7 @@ function oneThread(
       server.publish(topic, frame, compress, except),
   );
   listener.gateway = gateway;
-  const api = createApi(
-    apiPorts(config, backend.broker, backend.roster, (room) =>
-      gateway.overloaded(room),
-    ),
-  );
+  const api = createApi(apiPorts(config, backend, gateway));
   let draining = false;
   // So that a listener with another certificate can come beside it.
   const claimed =
@@ -190,11 +186,7 @@ function manyThreads(
   trial?: Trial,
 ): Roomcast {
   hub.backend = backend;
-  hub.api = createApi(
-    apiPorts(config, backend.broker, backend.roster, (room) =>
-      hub.overloaded(room),
-    ),
-  );
+  hub.api = createApi(apiPorts(config, backend, hub));
   const threads = new Threads({
     config,
     auth,

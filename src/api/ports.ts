@@ -8,6 +8,7 @@ import {
 } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
 import type { Roster } from "../gateway/directory.ts";
+import type { Reach } from "../gateway/orders.ts";
 
 /**
  * What the API's handlers stand on, whatever is below: one thread, a hub with gateways in others, or a server of several
@@ -17,6 +18,7 @@ export interface ApiPorts {
   readonly config: Config;
   readonly epoch: string;
   readonly roster: Roster;
+  readonly reach: Reach;
 
   /** @throws BrokerError (as a rejection) */
   read(room: string, range: Range): Promise<Page>;
@@ -26,19 +28,19 @@ export interface ApiPorts {
   overloaded(room: string): boolean;
 }
 
-/** @param overloaded asked of what fans out */
+/** @param fanout what takes events to connections: the gateway, or the hub for all of them */
 export function apiPorts<Origin>(
   config: Config,
-  broker: Broker<Origin>,
-  roster: Roster,
-  overloaded: ApiPorts["overloaded"],
+  { broker, roster }: { broker: Broker<Origin>; roster: Roster },
+  fanout: Reach & { overloaded(room: string): boolean },
 ): ApiPorts {
   return {
     config,
     epoch: broker.epoch,
     roster,
+    reach: fanout,
     read: (room, range) => broker.read(room, range),
     publish: (draft) => publishForNobody(broker, draft),
-    overloaded,
+    overloaded: (room) => fanout.overloaded(room),
   };
 }

@@ -92,6 +92,13 @@ export const UserState = Type.Object({
   connections: Count,
 });
 
+export const Reached = Type.Object({
+  connections: Type.Integer({
+    minimum: 0,
+    description: "How many of the user's connections it was about",
+  }),
+});
+
 export const MAX_USERS_ASKED = 1000;
 
 export const UserList = Type.Object({

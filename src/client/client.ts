@@ -1,5 +1,5 @@
 import { SUBPROTOCOL_PREFIX } from "../protocol/codec.ts";
-import { CLOSE_CODES, type CloseRule } from "../protocol/errors.ts";
+import { FINAL_CLOSE_CODES } from "../protocol/errors.ts";
 import type { Limits, User, Welcome } from "../protocol/messages.ts";
 import { chatUrl } from "./address.ts";
 import { backoff } from "./backoff.ts";
@@ -231,13 +231,13 @@ export class RoomcastClient extends Emitter<ClientEvents> {
   }
 
   #ended({ awayUntil }: Connection, code: number, reason: string): void {
-    const rule = (CLOSE_CODES as { readonly [code: number]: CloseRule })[code];
     const now = performance.now();
     if (this.state === "open" && now - this.#openedAt >= STABLE_MS)
       this.#attempts = 0;
     this.#lost();
-    reason ||= rule?.meaning ?? "";
-    if (rule?.reconnect === false) return void this.#close({ code, reason });
+    reason ||= `code ${code}`;
+    if (FINAL_CLOSE_CODES.includes(code))
+      return void this.#close({ code, reason });
     this.#sentAway = awayUntil > 0;
     const retryInMs = awayUntil
       ? Math.max(0, Math.ceil(awayUntil - now))

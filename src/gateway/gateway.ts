@@ -18,6 +18,7 @@ import type { Directory, PresenceTold } from "./directory.ts";
 import { eventEntry, noteEntry, type Entry, type Origin } from "./entry.ts";
 import { acknowledge, Fanout, type Publish } from "./fanout.ts";
 import { Meter } from "./meter.ts";
+import { carryOut, type Order, type Reach } from "./orders.ts";
 import { Recall } from "./recall.ts";
 import { UserRates } from "./user-rates.ts";
 import { Rooms, type Membership, type Room } from "./room.ts";
@@ -25,7 +26,7 @@ import { Rooms, type Membership, type Room } from "./room.ts";
 const DAY_MS = 86_400_000;
 
 /** What connections share: the rooms, the way to the broker, and the fan-out. Knows nothing of HTTP. */
-export class Gateway {
+export class Gateway implements Reach {
   readonly rooms: Rooms;
   readonly fanout: Fanout;
   readonly recall: Recall;
@@ -147,6 +148,10 @@ export class Gateway {
   overloaded(name: string): boolean {
     const room = this.rooms.get(name);
     return !!room && room.overloaded(performance.now());
+  }
+
+  carryOut(order: Order): number {
+    return carryOut(this, order);
   }
 
   leave(connection: Connection, membership: Membership): void {

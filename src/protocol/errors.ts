@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   outcome_unknown:
     "the store did not answer in time; send again with the same id",
   refused: "the application behind the server does not want this message",
+  removed: "the application took the user out of the room",
   too_many_connections:
     "the server, or this address, has as many connections as it may have",
   draining: "the server is shutting down; connect again later",
@@ -56,7 +57,13 @@ export const CLOSE_CODES = {
   4001: stayAway("too many rate-limited frames"),
   4010: stayAway("no valid token in time"),
   4011: comeBack("the token expired"),
+  4020: stayAway("the application sent the user away"),
 } as const satisfies Record<number, CloseRule>;
+
+/** Those after which coming back cannot help, once more: browsers load this, and not the table with its texts. */
+export const FINAL_CLOSE_CODES: readonly number[] = [
+  1000, 1003, 1007, 1009, 4000, 4001, 4010, 4020,
+];
 
 export type CloseCode = keyof typeof CLOSE_CODES;
 

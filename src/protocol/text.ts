@@ -97,6 +97,8 @@ function line(message: ServerMessage): string | null {
       const more = message.count - message.members.length;
       return `${message.count} users in ${message.room}: ${names}${more > 0 ? ` and ${more} more` : ""}`;
     }
+    case "room_left":
+      return message.code ? `! ${oneLine(message.message!)}` : null;
     case "error":
       return `! ${oneLine(message.message)}`;
     case "reconnect":

@@ -8,6 +8,7 @@ import type { Origin } from "../gateway/entry.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { startHousekeeping } from "../gateway/housekeeping.ts";
 import type { Listeners } from "../gateway/listeners.ts";
+import type { Order } from "../gateway/orders.ts";
 import { serve } from "../gateway/serve.ts";
 import { Sessions } from "../gateway/sessions.ts";
 import { createApiFront, firstOf } from "../api/front.ts";
@@ -99,6 +100,12 @@ export class GatewayThread {
         ...broker.calls,
         ...directory.calls,
         ...this.#api.calls,
+        carryOut: (number, order) =>
+          this.#channel.send(
+            "carriedOut",
+            number,
+            this.#gateway.carryOut(JSON.parse(order) as Order),
+          ),
         listen: (port) => this.#listen(port),
         tls: (cert, key) => this.#changeTls({ cert, key }),
         inspect: (number) =>

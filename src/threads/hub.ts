@@ -2,6 +2,7 @@ import type { ApiHandler } from "../api/front.ts";
 import type { Backend, BackendListener } from "../backend/backend.ts";
 import { BrokerError, type Done } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
+import type { Order, Reach } from "../gateway/orders.ts";
 import type { Typing } from "../protocol/messages.ts";
 import { Frames, HubRoom } from "./hub-room.ts";
 import type { Link } from "./link.ts";
@@ -11,7 +12,7 @@ import type { HubOrigin } from "./link-events.ts";
  * The main thread's part where gateways have threads of their own: the broker and the directory of them all. It has no
  * sockets. An event crosses to a thread once, and only to threads with members of its room.
  */
-export class Hub implements BackendListener<HubOrigin> {
+export class Hub implements BackendListener<HubOrigin>, Reach {
   readonly links = new Set<Link>();
   readonly #rooms = new Map<string, HubRoom>();
   /** Set before the first link. */
@@ -79,6 +80,14 @@ export class Hub implements BackendListener<HubOrigin> {
   #tell({ room, user, from, active }: Typing, except: Link | undefined): void {
     for (const { events } of this.#rooms.get(room)?.subscriptions ?? [])
       if (events.link !== except) events.link.note(room, user, from, active);
+  }
+
+  /** Resolves when all threads have carried it out. */
+  async carryOut(order: Order): Promise<number> {
+    const reached = await Promise.all(
+      [...this.links].map((link) => link.carryOut(order)),
+    );
+    return reached.reduce((sum, count) => sum + count, 0);
   }
 
   /** Whether a room receives more than some thread can carry. */

@@ -1,3 +1,4 @@
+import type { Order } from "../gateway/orders.ts";
 import { Channel } from "./channel.ts";
 import type { Hub } from "./hub.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -28,6 +29,8 @@ export class Link {
   readonly stopped = Promise.withResolvers<void>();
   readonly #inspections = new Map<number, (figures: GatewayFigures) => void>();
   #inspection = 0;
+  readonly #orders = new Map<number, (reached: number) => void>();
+  #order = 0;
 
   /** @param maxBytes what may be under way to the thread; tests make it small */
   constructor(
@@ -61,6 +64,10 @@ export class Link {
           this.#inspections.get(number)?.({ connections, rooms });
           this.#inspections.delete(number);
         },
+        carriedOut: (number, reached) => {
+          this.#orders.get(number)?.(reached);
+          this.#orders.delete(number);
+        },
         drained: () => this.drained.resolve(),
         stopped: () => this.stopped.resolve(),
         alive: () => this.heartbeat.answered(),
@@ -89,6 +96,14 @@ export class Link {
     });
   }
 
+  /** @returns how many connections of the thread it was about; 0 where the thread ends before it answers */
+  carryOut(order: Order): Promise<number> {
+    return new Promise((resolve) => {
+      this.#orders.set(++this.#order, resolve);
+      this.channel.send("carryOut", this.#order, JSON.stringify(order));
+    });
+  }
+
   /** The thread is gone: what it held is free. */
   close(): void {
     this.channel.close();
@@ -100,5 +115,7 @@ export class Link {
     for (const resolve of this.#inspections.values())
       resolve({ connections: 0, rooms: 0 });
     this.#inspections.clear();
+    for (const resolve of this.#orders.values()) resolve(0);
+    this.#orders.clear();
   }
 }

@@ -64,6 +64,9 @@ export interface ToHub {
     body: string,
   ): void;
 
+  /** The answer to `carryOut`. */
+  carriedOut(number: number, reached: number): void;
+
   /** The answer to `inspect`. */
   inspected(number: number, connections: number, rooms: number): void;
   /** All connections are gone. */
@@ -140,6 +143,9 @@ export interface ToThread {
     headers: string,
   ): void;
 
+  /** @param order JSON of an Order */
+  carryOut(number: number, order: string): void;
+
   listen(port: number): void;
   /** Another certificate for connections from now on, and its key: PEM. */
   tls(cert: string, key: string): void;
@@ -175,6 +181,7 @@ export const TO_HUB = operations<ToHub>()(
   "totals",
   "relay",
   "api",
+  "carriedOut",
   "inspected",
   "drained",
   "stopped",
@@ -202,6 +209,7 @@ export const TO_THREAD = operations<ToThread>()(
   "presence",
   "note",
   "apiAnswered",
+  "carryOut",
   "listen",
   "tls",
   "inspect",

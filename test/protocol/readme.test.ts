@@ -1,7 +1,11 @@
 import { describe, expect, test, setDefaultTimeout } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { CLOSE_CODES, ERROR_CODES } from "../../src/protocol/errors.ts";
+import {
+  CLOSE_CODES,
+  ERROR_CODES,
+  FINAL_CLOSE_CODES,
+} from "../../src/protocol/errors.ts";
 import { CLIENT_MESSAGES } from "../../src/protocol/messages.ts";
 import { Client, type Format, type Message } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
@@ -140,6 +144,13 @@ describe("the tables of the wire contract's page", () => {
         rule.reconnect ? "yes" : "no",
       ]),
     );
+  });
+
+  test("know the same final close codes as clients", () => {
+    const final = Object.entries(CLOSE_CODES).filter(
+      ([, { reconnect }]) => !reconnect,
+    );
+    expect(final.map(([code]) => Number(code))).toEqual([...FINAL_CLOSE_CODES]);
   });
 
   test("hold every action of clients", () => {

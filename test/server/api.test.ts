@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
+import { RoomcastClient, type RoomcastError } from "../../src/client/index.ts";
 import { BackEnd, KEY } from "../support/api.ts";
 import { Client } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
@@ -281,5 +282,110 @@ describe("what the back end reads", () => {
     expect((await back.post("/users/online", { users: asked })).body).toEqual({
       online: [bob.user.id, ann.user.id],
     });
+  });
+});
+
+describe("a user whom the back end sends away", () => {
+  /** The same user, often enough that with threads it is at several. */
+  async function often(server: InProcessServer): Promise<Client[]> {
+    const first = await Client.connect(server.url, "json", "name=Ann");
+    const session = `session=${first.welcome.session}`;
+    const clients = [first];
+    for (const format of ["msgpack", "text", "json", "json", "json"] as const)
+      clients.push(
+        await Client.connect(server.url, format, `${session}&room=r`),
+      );
+    await first.join("r");
+    for (const client of clients)
+      if (client.format !== "text" && client !== first)
+        await client.nextAction("room_joined");
+    return clients;
+  }
+
+  test("is disconnected, with a code that tells its clients to stay away", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    const clients = await often(server);
+    using bob = await Client.connect(server.url, "json", "room=r");
+    const user = clients[0]!.user.id;
+    expect(await back.delete(`/users/${user}/connections`)).toMatchObject({
+      status: 200,
+      body: { connections: clients.length },
+    });
+    for (const client of clients)
+      expect(await client.closed).toEqual({
+        code: 4020,
+        reason: "the application sent you away",
+      });
+    await server.connectionsAre(1);
+    expect((await back.get(`/users/${user}`)).body.online).toBe(false);
+    expect((await bob.request({ action: "ping" })).action).toBe("pong");
+    expect(await back.delete(`/users/${user}/connections`)).toMatchObject({
+      body: { connections: 0 },
+    });
+  });
+
+  test("is taken out of a room, told so, and may come again", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    const clients = await often(server);
+    const [ann] = clients as [Client];
+    using bob = await Client.connect(server.url, "json", "room=r");
+    await bob.nextAction("room_joined");
+    await ann.join("other");
+    const path = `/rooms/r/members/${encodeURIComponent(ann.user.id)}`;
+    expect((await back.delete(path)).body).toEqual({
+      connections: clients.length,
+    });
+    const message = 'you were taken out of room "r"';
+    for (const client of clients)
+      if (client.format === "text") await client.nextLine(`! ${message}`);
+      else
+        expect(await client.nextAction("room_left")).toEqual({
+          action: "room_left",
+          room: "r",
+          code: "removed",
+          message,
+        });
+    expect((await back.get("/rooms/r/members")).body).toEqual({
+      count: 1,
+      members: [bob.user],
+    });
+    expect(await ann.say("r", "still here?")).toMatchObject({
+      code: "not_joined",
+    });
+    expect(await ann.say("other", "here")).toMatchObject({ seq: 1 });
+    await bob.say("r", "alone");
+    expect(await ann.join("r", { history: 9 })).toMatchObject({ count: 2 });
+    expect(ann.events("r")).toEqual([]);
+    expect((await back.delete("/rooms/r/members/nobody")).body).toEqual({
+      connections: 0,
+    });
+    for (const client of clients) client.close();
+  });
+
+  test("stays away, as the client has it", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    const chat = new RoomcastClient(server.url, { name: "Ann" });
+    const [r, s] = [await chat.join("r"), await chat.join("s")];
+    const out = new Promise<RoomcastError | undefined>((resolve) =>
+      r.on("left", resolve),
+    );
+    const user = chat.user!.id;
+    await back.delete(`/rooms/r/members/${user}`);
+    expect(await out).toMatchObject({ code: "removed" });
+    expect(r.state).toBe("left");
+    expect(s.state).toBe("joined");
+    await s.send("still here");
+    const closed = new Promise((resolve) =>
+      chat.on(
+        "state",
+        (change) => change.state === "closed" && resolve(change),
+      ),
+    );
+    await back.delete(`/users/${user}/connections`);
+    expect(await closed).toMatchObject({ code: 4020 });
+    expect(chat.state).toBe("closed");
   });
 });

@@ -182,6 +182,7 @@ export class WiredThread implements DirectoryListener {
         ...this.broker.calls,
         ...this.directory.calls,
         apiAnswered: () => {},
+        carryOut: () => {},
         listen: () => {},
         tls: () => {},
         inspect: () => {},
