@@ -25,6 +25,7 @@ export const API_ERROR_CODES = {
   unauthorized: "the key is missing or wrong",
   bad_body: "the body is not JSON, or not UTF-8",
   not_found: "there is no such thing",
+  not_supported: "not possible with this server's options",
   method_not_allowed: "the path is there, the method is not",
   internal: "the server failed on this request",
 } as const;
@@ -46,13 +47,14 @@ export class ApiError extends Error {
 }
 
 /** Status codes of what the sockets answer with an `error` frame. What is not here is 400. */
-const STATUS: { readonly [code in ErrorCode]?: number } = {
+const STATUS: { readonly [code in ApiErrorCode]?: number } = {
   too_large: 413,
   rate_limited: 429,
   refused: 403,
   overloaded: 503,
   unavailable: 503,
   outcome_unknown: 504,
+  not_supported: 501,
 };
 
 /** A failure as an answer. One that nobody expected is a mistake in this program, and costs this request only. */

@@ -93,4 +93,25 @@ export const MESSAGE_ROUTES = [
         : { status: 201, body: { room, id, seq, epoch, ts } };
     },
   }),
+
+  route({
+    method: "DELETE",
+    path: "/rooms/{room}/messages/{seq}",
+    name: "deleteMessage",
+    summary: "Deletes a message",
+    description:
+      "Its text and data go from memory at once, and from the disk with the next move of the log (seconds). Who is in the room is told by an event `message_deleted`; who reads later finds one in the message's place. Deleting it again changes nothing.",
+    answers: { 204: { description: "It is deleted" } },
+    fails: [404, 501, 504],
+    async run({ delete: remove }, { params }) {
+      const [room, seq] = [params.room!, Number(params.seq)];
+      if ((await remove(room, seq)) === "missing")
+        throw new ApiError(
+          404,
+          "not_found",
+          `room ${quote(room)} has no message ${seq}`,
+        );
+      return { status: 204 };
+    },
+  }),
 ];

@@ -1,7 +1,8 @@
 import {
   publishForNobody,
-  type Broker,
+  type Deletion,
   type Draft,
+  type MainBroker,
   type Page,
   type Published,
   type Range,
@@ -24,6 +25,8 @@ export interface ApiPorts {
   read(room: string, range: Range): Promise<Page>;
   /** Publishes for nobody's connection. @throws BrokerError (as a rejection) */
   publish(draft: Draft): Promise<Published>;
+  /** @throws BrokerError (as a rejection) */
+  delete(room: string, target: number): Promise<Deletion>;
   /** Whether the room receives more than it can pass on. */
   overloaded(room: string): boolean;
 }
@@ -31,7 +34,7 @@ export interface ApiPorts {
 /** @param fanout what takes events to connections: the gateway, or the hub for all of them */
 export function apiPorts<Origin>(
   config: Config,
-  { broker, roster }: { broker: Broker<Origin>; roster: Roster },
+  { broker, roster }: { broker: MainBroker<Origin>; roster: Roster },
   fanout: Reach & { overloaded(room: string): boolean },
 ): ApiPorts {
   return {
@@ -40,6 +43,7 @@ export function apiPorts<Origin>(
     roster,
     reach: fanout,
     read: (room, range) => broker.read(room, range),
+    delete: (room, target) => broker.delete(room, target),
     publish: (draft) => publishForNobody(broker, draft),
     overloaded: (room) => fanout.overloaded(room),
   };

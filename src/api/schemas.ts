@@ -56,9 +56,26 @@ const Message = Type.Object({
   data: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
 
+const Deleted = Type.Object(
+  {
+    action: Type.Literal("message_deleted"),
+    room: Room,
+    seq: Seq,
+    prev: Type.Optional(Seq),
+    target: Seq,
+    ts: Time,
+  },
+  {
+    description:
+      "A message was deleted. In its place `target` is the entry's own `seq`; what tells of the deletion comes later.",
+  },
+);
+
 export const MessageList = Type.Object({
   epoch: Type.String(),
-  messages: Type.Array(Message, { description: "Ascending" }),
+  messages: Type.Array(Type.Union([Message, Deleted]), {
+    description: "Ascending",
+  }),
   more: Type.Boolean({
     description: "There is more in the direction that was asked for",
   }),

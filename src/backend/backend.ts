@@ -1,4 +1,4 @@
-import type { Broker, Deliver } from "../broker/broker.ts";
+import type { Deliver, MainBroker } from "../broker/broker.ts";
 import type {
   Directory,
   DirectoryListener,
@@ -7,7 +7,7 @@ import type {
 
 /** What gateways stand on: where events go, who is counted, what sessions are signed with. */
 export interface Backend<From> {
-  readonly broker: Broker<From>;
+  readonly broker: MainBroker<From>;
   readonly directory: Directory;
   /** What the application's back end may ask the directory. */
   readonly roster: Roster;

@@ -46,6 +46,22 @@ export interface Broker<Origin> {
   close(): Promise<void>;
 }
 
+/**
+ * The broker where the log is: what the application's back end needs of it. A gateway in another thread has one that only
+ * passes on what gateways need.
+ */
+export interface MainBroker<Origin> extends Broker<Origin> {
+  /**
+   * Deletes a message: its text and data, wherever they are kept, and soon from the disk. The room gets an event that
+   * tells so; in the message's place reads give an event without content. Its idempotency key stays known.
+   * @throws BrokerError (as a rejection), `not_supported` where this broker cannot
+   */
+  delete(room: string, target: number): Promise<Deletion>;
+}
+
+/** `missing`: there is no such message, or retention has taken it. */
+export type Deletion = "deleted" | "already" | "missing";
+
 /** A message before it has a position. */
 export interface Draft {
   readonly room: string;
@@ -75,6 +91,11 @@ export interface RoomEvent {
   readonly data: Data | undefined;
   /** Length of `data` as JSON; 0 where there is none. */
   readonly dataBytes: number;
+  /**
+   * 0 for a message. Otherwise the seq of a message that was deleted, and there is no content: the event's own seq where
+   * it stands in that message's place, a smaller one where it tells of the deletion.
+   */
+  readonly target: number;
 }
 
 export interface Published {
@@ -121,7 +142,9 @@ export type BrokerErrorCode =
   | "unavailable"
   | "outcome_unknown"
   /** The application does not want it (src/webhooks). */
-  | "refused";
+  | "refused"
+  /** This broker cannot do it at all. */
+  | "not_supported";
 
 export class BrokerError extends Error {
   constructor(

@@ -1,4 +1,10 @@
-import type { Position, ReceiveMessage, User } from "../protocol/messages.ts";
+import type {
+  LogEntry,
+  MessageDeleted,
+  Position,
+  ReceiveMessage,
+  User,
+} from "../protocol/messages.ts";
 import { Emitter } from "./emitter.ts";
 import { RoomcastError } from "./errors.ts";
 import { EventStream } from "./event-stream.ts";
@@ -280,7 +286,7 @@ export class Room extends Emitter<RoomEvents> {
       const position = ((this as Writable<this>).position =
         this.#tracker.since!);
       this.emit("reset", {
-        messages: messages as unknown as ReceiveMessage[],
+        messages: messages as unknown as LogEntry[],
         position,
         count,
       });
@@ -301,6 +307,8 @@ export class Room extends Emitter<RoomEvents> {
       else this.emit("event", item);
       if (item.action === "receive_message")
         this.emit("message", item as unknown as ReceiveMessage);
+      if (item.action === "message_deleted")
+        this.emit("deleted", item as unknown as MessageDeleted);
     }
     // A listener may have reconnected, or left.
     if (generation !== this.#generation) return;

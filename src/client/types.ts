@@ -1,5 +1,7 @@
 import type {
   Data,
+  LogEntry,
+  MessageDeleted,
   Position,
   ReceiveMessage,
   User,
@@ -10,6 +12,8 @@ import type { RoomcastError } from "./errors.ts";
 export type {
   Data,
   Limits,
+  LogEntry,
+  MessageDeleted,
   Position,
   ReceiveMessage,
   User,
@@ -143,8 +147,11 @@ export interface Joined {
 
 /** The server could not recover: what came between is unknown. Throw away what you show, and start from these. */
 export interface Reset {
-  /** The latest ones, as many as `history` of the join asked for; they come in no other way. */
-  readonly messages: readonly ReceiveMessage[];
+  /**
+   * The latest entries, as many as `history` of the join asked for; they come in no other way. Those whose `action` is
+   * `message_deleted` are no messages.
+   */
+  readonly messages: readonly LogEntry[];
   readonly position: Position;
   readonly count: number;
 }
@@ -168,7 +175,12 @@ export interface TypingNote {
 export interface RoomEvents {
   /** Each message once, in order: missed ones too. */
   message: ReceiveMessage;
-  /** Each entry of the log once, in order: messages and actions this version does not know. */
+  /**
+   * A message was deleted: throw `target` away. Also in its place, among what was missed: then `target` is its own `seq`, and
+   * the message was never delivered.
+   */
+  deleted: MessageDeleted;
+  /** Each entry of the log once, in order: messages, deletions, and actions this version does not know. */
   event: EventFrame;
   members: MembersChange;
   typing: TypingNote;
@@ -196,8 +208,8 @@ export interface HistoryOptions {
 }
 
 export interface HistoryPage {
-  /** Always ascending. */
-  readonly messages: readonly ReceiveMessage[];
+  /** Always ascending. Those whose `action` is `message_deleted` are no messages. */
+  readonly messages: readonly LogEntry[];
   /** There is more in the direction asked for. */
   readonly more: boolean;
 }

@@ -2,8 +2,9 @@ import type { RoomEvent } from "../broker/broker.ts";
 import type { Codec, Frame } from "../protocol/codec.ts";
 import { unpack } from "../protocol/msgpack.ts";
 import type {
+  LogEntry,
   MembersChanged,
-  ReceiveMessage,
+  MessageDeleted,
   Typing,
 } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
@@ -26,7 +27,7 @@ export interface EncodedEvent {
   readonly text: string | undefined;
 }
 
-type Content = ReceiveMessage | MembersChanged | Typing;
+type Content = LogEntry | MembersChanged | Typing;
 
 /** Something that goes to a room's members: an event of the log, or a passing note without a position. */
 export class Entry {
@@ -90,6 +91,13 @@ export class Entry {
     }
   }
 
+  /** The message is deleted: from now on, this is what stands in its place. */
+  bury(room: string): void {
+    const { seq, prev, ts } = this;
+    this.#message = tombstone(room, seq, prev, seq, ts);
+    this.#json = this.#msgpack = this.#text = undefined;
+  }
+
   /** Everybody has it: what a frame tells is not kept as an object too, which takes many times the memory. */
   settle(): void {
     if (this.#json || this.#msgpack) this.#message = undefined;
@@ -120,12 +128,34 @@ export function noteEntry(
   return new Entry(message, 0, 0, 0, ENTRY_BYTES, now);
 }
 
-export function toMessage(event: RoomEvent): ReceiveMessage {
+const shown = (seq: number, prev: number): number | undefined =>
+  prev === seq - 1 ? undefined : prev;
+
+function tombstone(
+  room: string,
+  seq: number,
+  prev: number,
+  target: number,
+  ts: number,
+): MessageDeleted {
+  return {
+    action: "message_deleted",
+    room,
+    seq,
+    prev: shown(seq, prev),
+    target,
+    ts,
+  };
+}
+
+export function toMessage(event: RoomEvent): LogEntry {
+  if (event.target > 0)
+    return tombstone(event.room, event.seq, event.prev, event.target, event.ts);
   return {
     action: "receive_message",
     room: event.room,
     seq: event.seq,
-    prev: event.prev === event.seq - 1 ? undefined : event.prev,
+    prev: shown(event.seq, event.prev),
     from: event.from,
     user: event.user,
     text: event.text,

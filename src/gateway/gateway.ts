@@ -71,19 +71,32 @@ export class Gateway implements Reach {
   /** The broker's deliver callback. */
   readonly deliver: Deliver<Origin> = (event, origin) => {
     const room = this.rooms.get(event.room);
-    if (room)
-      this.fanout.deliver(room, eventEntry(event, performance.now()), origin);
+    if (!room) return;
+    if (event.target > 0) this.#bury(room, event.target);
+    this.fanout.deliver(room, eventEntry(event, performance.now()), origin);
   };
 
-  /** The same for an event that is encoded already. @returns the room, if it is in memory */
+  /**
+   * The same for an event that is encoded already.
+   * @param target the message that it tells the deletion of; 0 for none
+   * @returns the room, if it is in memory
+   */
   deliverEntry(
     name: string,
     entry: Entry,
     origin: Origin | undefined,
+    target: number,
   ): Room | undefined {
     const room = this.rooms.get(name);
-    if (room) this.fanout.deliver(room, entry, origin);
+    if (!room) return undefined;
+    if (target > 0) this.#bury(room, target);
+    this.fanout.deliver(room, entry, origin);
     return room;
+  }
+
+  #bury(room: Room, target: number): void {
+    this.recall.forget(room);
+    room.bury(target);
   }
 
   /**

@@ -64,7 +64,8 @@ export class Recall {
     now: number,
   ): Recalled | Promise<Recalled> {
     if (wanted.after >= wanted.upto || wanted.limit === 0) return NOTHING;
-    const key = `${room.name}\0${codec.index} ${wanted.after} ${wanted.upto} ${wanted.take} ${wanted.limit}`;
+    const { life } = room;
+    const key = `${life} ${codec.index} ${wanted.after} ${wanted.upto} ${wanted.take} ${wanted.limit}`;
     const cached = this.#cache.get(key);
     if (cached && now - cached.at < CACHE_MS) return cached.recalled;
     if (this.retentionMs !== Infinity)
@@ -80,10 +81,19 @@ export class Recall {
     const range: Range = { ...wanted, bytes: this.maxReplyBytes };
     const answer = this.broker
       .read(room.name, range)
-      .then((page) => this.#keep(key, this.#fromPage(page, codec, wanted), now))
+      .then((page) => {
+        const recalled = this.#fromPage(page, codec, wanted);
+        return room.life === life ? this.#keep(key, recalled, now) : recalled;
+      })
       .finally(() => this.#asked.delete(key));
     this.#asked.set(key, answer);
     return answer;
+  }
+
+  /** Forgets what was read of a room in its life of now. */
+  forget({ life }: Room): void {
+    for (const [key, slot] of this.#cache)
+      if (key.startsWith(`${life} `)) this.#drop(key, slot);
   }
 
   #fromRing(entries: readonly Entry[], codec: Codec, wanted: Wanted): Recalled {

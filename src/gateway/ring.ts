@@ -58,6 +58,15 @@ export class Ring {
     this.budget.added(this, entry.bytes);
   }
 
+  /** @returns the entry of an event, if it is here */
+  find(seq: number): Entry | undefined {
+    const entries = this.#entries;
+    const at = this.#firstAbove(seq - 1);
+    if (at === entries.end) return undefined;
+    const entry = entries.at(at);
+    return entry.seq === seq ? entry : undefined;
+  }
+
   dropOldest(): void {
     const entry = this.#entries.shift();
     if (!entry) return;

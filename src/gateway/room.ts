@@ -22,6 +22,8 @@ const FEW_MEMBERS = 16;
 
 const MAX_PENDING_FOR_NOTES = 50;
 
+let lives = 0;
+
 /** What this process knows of a room while somebody needs it. */
 export class Room {
   readonly slices: Slices;
@@ -42,6 +44,8 @@ export class Room {
   holds = 0;
   /** Settles when the broker delivers this room. */
   ready: Promise<void> = Promise.resolve();
+  /** Another one after each deletion: what was read under an earlier one may hold what was deleted. */
+  life = ++lives;
 
   constructor(
     readonly name: string,
@@ -108,6 +112,15 @@ export class Room {
     for (const waiting of this.#ahead)
       if (waiting.seq <= seq) waiting.resolve();
     this.#ahead = still.length > 0 ? still : undefined;
+  }
+
+  /** A message was deleted: what is kept here of it is kept no longer. Who was sent it already is told by an event. */
+  bury(target: number): void {
+    this.life = ++lives;
+    this.ring.find(target)?.bury(this.name);
+    const { pending } = this;
+    for (let i = pending.start; i < pending.end; i++)
+      if (pending.at(i).seq === target) pending.at(i).bury(this.name);
   }
 
   /** Resolves when the head is at `seq`, or after so many ms. @returns whether it is */

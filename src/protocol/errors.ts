@@ -36,28 +36,21 @@ export interface CloseRule {
   readonly reconnect: boolean;
 }
 
-// Calls instead of literals: the table is in what every browser loads.
-const comeBack = (meaning: string): CloseRule => ({ meaning, reconnect: true });
-const stayAway = (meaning: string): CloseRule => ({
-  meaning,
-  reconnect: false,
-});
-
 /** Close codes, and whether to reconnect. A code that is not here: reconnect. */
 export const CLOSE_CODES = {
-  1000: stayAway("the client closed"),
-  1001: comeBack("the server went away"),
-  1003: stayAway("a frame of the wrong kind"),
-  1006: comeBack("the connection was lost, or too slow"),
-  1007: stayAway("a frame was not UTF-8"),
-  1009: stayAway("a frame was above max_frame_bytes"),
-  1011: comeBack("the server failed"),
-  1012: comeBack("the server restarts"),
-  4000: stayAway("too many bad frames"),
-  4001: stayAway("too many rate-limited frames"),
-  4010: stayAway("no valid token in time"),
-  4011: comeBack("the token expired"),
-  4020: stayAway("the application sent the user away"),
+  1000: { meaning: "the client closed", reconnect: false },
+  1001: { meaning: "the server went away", reconnect: true },
+  1003: { meaning: "a frame of the wrong kind", reconnect: false },
+  1006: { meaning: "the connection was lost, or too slow", reconnect: true },
+  1007: { meaning: "a frame was not UTF-8", reconnect: false },
+  1009: { meaning: "a frame was above max_frame_bytes", reconnect: false },
+  1011: { meaning: "the server failed", reconnect: true },
+  1012: { meaning: "the server restarts", reconnect: true },
+  4000: { meaning: "too many bad frames", reconnect: false },
+  4001: { meaning: "too many rate-limited frames", reconnect: false },
+  4010: { meaning: "no valid token in time", reconnect: false },
+  4011: { meaning: "the token expired", reconnect: true },
+  4020: { meaning: "the application sent the user away", reconnect: false },
 } as const satisfies Record<number, CloseRule>;
 
 /** Those after which coming back cannot help, once more: browsers load this, and not the table with its texts. */

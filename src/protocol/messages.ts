@@ -99,6 +99,22 @@ export interface ReceiveMessage {
   readonly data?: Data | undefined;
 }
 
+/** Tells that a message was deleted. In a reply it may stand in that message's place: then `target` is its own `seq`. */
+export interface MessageDeleted {
+  readonly action: "message_deleted";
+  readonly room: string;
+  readonly seq: number;
+  /** Left out when it is `seq - 1`. */
+  readonly prev?: number | undefined;
+  /** Seq of the message. */
+  readonly target: number;
+  /** Milliseconds since 1970: of the deletion, or, in the message's place, of the message. */
+  readonly ts: number;
+}
+
+/** An entry of a room's log. */
+export type LogEntry = ReceiveMessage | MessageDeleted;
+
 export interface Limits {
   readonly max_frame_bytes: number;
   readonly max_text_bytes: number;
@@ -226,7 +242,7 @@ export interface TokenExpires {
 export type ReplyWithMessages = RoomJoined | History;
 
 export type ServerMessage =
-  | ReceiveMessage
+  | LogEntry
   | Welcome
   | RoomLeft
   | MessageSent

@@ -128,6 +128,14 @@ export class Conversation {
       if (this.#room !== room) return;
       this.screen.print(messageLine(message, this.style, Date.now()));
     });
+    room.on("deleted", ({ seq, target }) => {
+      if (this.#room !== room) return;
+      this.#note(
+        seq === target
+          ? "a message here was deleted"
+          : "a message further up was deleted",
+      );
+    });
     room.on("members", ({ joined, left }) => {
       if (this.#room !== room) return;
       const me = this.client.user?.id;
@@ -142,7 +150,8 @@ export class Conversation {
     room.on("reset", ({ messages }) => {
       this.#note("the server cannot tell what was missed; the latest:");
       for (const message of messages)
-        this.screen.print(messageLine(message, this.style, Date.now()));
+        if (message.action === "receive_message")
+          this.screen.print(messageLine(message, this.style, Date.now()));
     });
     room.on("left", (error) => {
       // The end of the client is told by its state, where it was not asked for.

@@ -72,7 +72,7 @@ export class GatewayThread {
     const broker = new ThreadBroker<Origin>(
       epoch,
       channel,
-      (room, entry, origin) => this.#gateway.deliverEntry(room, entry, origin),
+      (...event) => this.#gateway.deliverEntry(...event),
       config.maxUncommittedEvents,
     );
     const directory = new ThreadDirectory(channel, {

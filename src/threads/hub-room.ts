@@ -2,7 +2,7 @@ import type { RoomEvent } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
 import { toMessage } from "../gateway/entry.ts";
 import { CODECS } from "../protocol/codecs.ts";
-import type { ReceiveMessage } from "../protocol/messages.ts";
+import type { LogEntry } from "../protocol/messages.ts";
 import type { LinkEvents } from "./link-events.ts";
 
 export const JSON_BIT = 1;
@@ -72,10 +72,10 @@ export class HubRoom {
 
 /** An event's frames, encoded once for all threads, when the first one needs them. */
 export class Frames {
-  #message: ReceiveMessage | undefined;
+  #message: LogEntry | undefined;
   #json: string | undefined;
   #msgpack: Uint8Array | undefined;
-  #text: string | undefined;
+  #text: string | null | undefined;
 
   constructor(readonly event: RoomEvent) {}
 
@@ -92,11 +92,12 @@ export class Frames {
 
   text(codecs: number): string | undefined {
     if (!(codecs & TEXT_BIT)) return undefined;
-    return (this.#text ??= this.#encode(2) as string);
+    // The format shows no deletion: the thread finds that out by itself.
+    return (this.#text ??= this.#encode(2) as string | null) ?? undefined;
   }
 
-  #encode(codec: number): string | Uint8Array {
+  #encode(codec: number): string | Uint8Array | null {
     this.#message ??= toMessage(this.event);
-    return CODECS[codec]!.encode(this.#message)!;
+    return CODECS[codec]!.encode(this.#message);
   }
 }

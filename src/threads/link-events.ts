@@ -195,6 +195,9 @@ export class LinkEvents {
     // Each part costs, also one that holds nothing: what is mostly the same, or mostly not there, is left out.
     if (ts !== this.#ts) channel.send("time", (this.#ts = ts));
     if (event.prev !== seq - 1) channel.send("prev", event.prev);
+    // In a deleted message's place, the thread has nothing of it.
+    if (event.target > 0 && event.target !== seq)
+      channel.send("target", event.target);
     const json = frames.json(codecs);
     const msgpack = frames.msgpack(codecs);
     const text = frames.text(codecs);

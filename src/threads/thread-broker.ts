@@ -21,11 +21,16 @@ export interface ThreadRoom {
   behind(now: number): boolean;
 }
 
-/** Takes an event to the room's members here. @returns the room; undefined where it is not in memory */
+/**
+ * Takes an event to the room's members here.
+ * @param target the message that it tells the deletion of; 0 for none
+ * @returns the room; undefined where it is not in memory
+ */
 export type DeliverEntry<Origin> = (
   room: string,
   entry: Entry,
   origin: Origin | undefined,
+  target: number,
 ) => ThreadRoom | undefined;
 
 interface Subscribed {
@@ -57,6 +62,7 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
   /** Of the next event. */
   #ts = 0;
   #prev: number | undefined;
+  #target = 0;
   /** Rooms that the hub was told are overloaded here. */
   readonly #overloaded = new Map<Subscribed, ThreadRoom>();
 
@@ -136,6 +142,7 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
     | "event"
     | "time"
     | "prev"
+    | "target"
     | "published"
     | "unpublished"
     | "subscribed"
@@ -149,6 +156,8 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
       const ts = this.#ts;
       const prev = this.#prev ?? seq - 1;
       this.#prev = undefined;
+      const target = this.#target;
+      this.#target = 0;
       const own = publish > 0 ? this.#takePublish(publish) : undefined;
       const subscribed = this.#byNumber.get(number);
       if (subscribed) {
@@ -158,6 +167,7 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
           subscribed.room,
           Entry.encoded(event, now),
           own?.origin,
+          target,
         );
         if (room) this.#tell(subscribed, room, now);
       }
@@ -170,6 +180,10 @@ export class ThreadBroker<Origin> implements Broker<Origin> {
 
     prev: (prev) => {
       this.#prev = prev;
+    },
+
+    target: (target) => {
+      this.#target = target;
     },
 
     published: (number, seq, ts, duplicate) =>

@@ -95,6 +95,8 @@ export interface ToThread {
   time(ts: number): void;
   /** The next event's `prev`, where that is not the seq before it. */
   prev(prev: number): void;
+  /** Seq of the message that the next event tells the deletion of. */
+  target(target: number): void;
   /** A publish that ends without an event here. */
   published(number: number, seq: number, ts: number, duplicate: boolean): void;
   unpublished(
@@ -192,6 +194,7 @@ export const TO_THREAD = operations<ToThread>()(
   "event",
   "time",
   "prev",
+  "target",
   "published",
   "unpublished",
   "subscribed",

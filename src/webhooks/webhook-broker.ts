@@ -1,8 +1,9 @@
 import {
   BrokerError,
-  type Broker,
+  type Deletion,
   type Done,
   type Draft,
+  type MainBroker,
   type Page,
   type Range,
 } from "../broker/broker.ts";
@@ -16,9 +17,9 @@ const CLOSE_MS = 2000;
  * A broker that asks the application before it publishes, and tells it afterwards. Around whichever broker there is, in its
  * thread: without webhooks there is none of this, and a publish stays one synchronous call.
  */
-export class WebhookBroker<Origin> implements Broker<Origin> {
+export class WebhookBroker<Origin> implements MainBroker<Origin> {
   constructor(
-    private readonly inner: Broker<Origin>,
+    private readonly inner: MainBroker<Origin>,
     private readonly before: BeforeSend | undefined,
     private readonly after: AfterEvents | undefined,
   ) {}
@@ -74,6 +75,10 @@ export class WebhookBroker<Origin> implements Broker<Origin> {
 
   read(room: string, range: Range): Promise<Page> {
     return this.inner.read(room, range);
+  }
+
+  delete(room: string, target: number): Promise<Deletion> {
+    return this.inner.delete(room, target);
   }
 
   async flush(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Broker } from "../broker/broker.ts";
+import type { MainBroker } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
 import { AfterEvents } from "./after-events.ts";
 import { BeforeSend } from "./before-send.ts";
@@ -10,10 +10,10 @@ const AFTER_TIMEOUT_MS = 10_000;
 
 /** @returns the broker, with the webhooks around it that are configured */
 export function withWebhooks<Origin>(
-  broker: Broker<Origin>,
+  broker: MainBroker<Origin>,
   config: Config,
   tell: (message: string) => void,
-): Broker<Origin> {
+): MainBroker<Origin> {
   const { beforeSendUrl, webhookUrl, webhookSecret } = config;
   if (!beforeSendUrl && !webhookUrl) return broker;
   const before = beforeSendUrl

@@ -3,13 +3,14 @@ import {
   BrokerError,
   type Broker,
   type Draft,
+  type MainBroker,
   type Published,
   type RoomEvent,
 } from "../../src/broker/broker.ts";
 
 /** A broker under test, and what it delivered. */
 export interface BrokerUnderTest extends AsyncDisposable {
-  readonly broker: Broker<string>;
+  readonly broker: MainBroker<string>;
   readonly delivered: {
     readonly event: RoomEvent;
     readonly origin: string | undefined;
@@ -58,6 +59,7 @@ const ALL = {
 export function brokerContract(
   name: string,
   open: () => Promise<BrokerUnderTest>,
+  deletes = true,
 ): void {
   describe(`${name} keeps the broker's contract`, () => {
     test("a room that was never used has head 0 and no events", async () => {
@@ -243,6 +245,77 @@ export function brokerContract(
       });
       expect(page.events).toHaveLength(1);
       expect(page.more).toBe(true);
+    });
+
+    test("a deleted message's content is gone; an event tells so, and one without content stands in its place", async () => {
+      await using under = await open();
+      const { broker, delivered } = under;
+      await broker.subscribe("a");
+      const seqs: number[] = [];
+      for (const text of ["one", "two", "three"]) {
+        const extra = { id: text, data: { text }, dataJson: `{"text":1}` };
+        const sent = await publish(broker, draft("a", text, extra), "");
+        seqs.push(sent.seq);
+      }
+      const target = seqs[1]!;
+      if (!deletes) {
+        const refused = await broker.delete("a", target).catch((e) => e);
+        expect(refused).toMatchObject({ code: "not_supported" });
+        return;
+      }
+      expect(await broker.delete("a", target)).toBe("deleted");
+      expect(delivered).toHaveLength(4);
+      const told = delivered[3]!.event;
+      expect(told).toMatchObject({ room: "a", target, text: "", dataBytes: 0 });
+      expect(told.data).toBeUndefined();
+      expect(told.seq).toBeGreaterThan(seqs[2]!);
+      expect(told.prev).toBe(seqs[2]!);
+      const { events } = await broker.read("a", { ...ALL, take: "oldest" });
+      expect(
+        events.map(({ seq, text, target }) => ({ seq, text, target })),
+      ).toEqual([
+        { seq: seqs[0]!, text: "one", target: 0 },
+        { seq: target, text: "", target },
+        { seq: seqs[2]!, text: "three", target: 0 },
+        { seq: told.seq, text: "", target },
+      ]);
+      expect(events[1]!.data).toBeUndefined();
+      expect(await broker.reaches("a", told.seq)).toBe(true);
+    });
+
+    test("a deletion is told once, whoever asks again, and there is nothing but messages to delete", async () => {
+      if (!deletes) return;
+      await using under = await open();
+      const { broker, delivered } = under;
+      await broker.subscribe("a");
+      const { seq } = await publish(broker, draft("a", "x"), "");
+      const both = [broker.delete("a", seq), broker.delete("a", seq)];
+      for (const outcome of await Promise.all(both))
+        expect(["deleted", "already"]).toContain(outcome);
+      expect(await broker.delete("a", seq)).toBe("already");
+      expect(delivered).toHaveLength(2);
+      const deletion = delivered[1]!.event.seq;
+      for (const other of [0, seq + 1000, deletion])
+        expect(await broker.delete("a", other)).toBe("missing");
+      expect(await broker.delete("b", seq)).toBe("missing");
+      expect(delivered).toHaveLength(2);
+      expect((await publish(broker, draft("a", "y"), "")).seq).toBeGreaterThan(
+        deletion,
+      );
+    });
+
+    test("a deleted message's idempotency key stays known", async () => {
+      if (!deletes) return;
+      await using under = await open();
+      const { broker, delivered } = under;
+      await broker.subscribe("a");
+      const first = await publish(broker, draft("a", "x", { id: "k" }), "");
+      await broker.delete("a", first.seq);
+      expect(await publish(broker, draft("a", "x", { id: "k" }), "")).toEqual({
+        ...first,
+        duplicate: true,
+      });
+      expect(delivered).toHaveLength(2);
     });
 
     test("a flush resolves when what was published before it is settled", async () => {

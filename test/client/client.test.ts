@@ -1,5 +1,6 @@
 import { describe, expect, test, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
+import type { ReceiveMessage } from "../../src/client/index.ts";
 import {
   RoomcastClient,
   type MembersChange,
@@ -86,10 +87,17 @@ describe.each(["json", "msgpack"] as const)("in %s", (format) => {
     expect(saw.texts).toEqual([...numbered("m", 30).slice(-5), "live"]);
 
     const page = await room.history({ before: 4, limit: 2 });
-    expect(page.messages.map((m) => m.text)).toEqual(["m 1", "m 2"]);
+    expect(page.messages.map((m) => (m as ReceiveMessage).text)).toEqual([
+      "m 1",
+      "m 2",
+    ]);
     expect(page.more).toBe(true);
     const after = await room.history({ after: 28 });
-    expect(after.messages.map((m) => m.text)).toEqual(["m 28", "m 29", "live"]);
+    expect(after.messages.map((m) => (m as ReceiveMessage).text)).toEqual([
+      "m 28",
+      "m 29",
+      "live",
+    ]);
     expect(after.more).toBe(false);
   });
 

@@ -35,7 +35,11 @@ export class Follow {
     });
     room.on("reset", (reset) => {
       this.resets.push(reset);
-      this.messages.splice(0, Infinity, ...reset.messages);
+      this.messages.splice(
+        0,
+        Infinity,
+        ...(reset.messages as ReceiveMessage[]),
+      );
       this.#changed();
     });
     room.on("joined", () => {

@@ -17,6 +17,7 @@ const event: RoomEvent = {
   id: "a1",
   data: { a: 1 },
   dataBytes: 7,
+  target: 0,
 };
 
 test("an event is told without prev where that is the seq before, with it otherwise", () => {

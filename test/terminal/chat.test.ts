@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { RoomcastClient } from "../../src/client/index.ts";
+import { BackEnd, KEY } from "../support/api.ts";
+import { RoomcastClient, type ReceiveMessage } from "../../src/client/index.ts";
 import { Client } from "../support/client.ts";
 import { SECRET, token } from "../support/tokens.ts";
 import {
@@ -43,7 +44,9 @@ async function textsIn(room: string): Promise<string[]> {
   try {
     const joined = await client.join(room);
     const { messages } = await joined.history({ limit: 500 });
-    return messages.map(({ from, text }) => `${from}: ${text}`);
+    return (messages as ReceiveMessage[]).map(
+      ({ from, text }) => `${from}: ${text}`,
+    );
   } finally {
     await client.close();
   }
@@ -222,6 +225,20 @@ class Terminal implements Disposable {
 }
 
 describe("on a terminal", () => {
+  test("a line says that a message was deleted", async () => {
+    await using api = new InProcessServer("--api-key", KEY);
+    const back = await BackEnd.at(api.http);
+    using ann = new Terminal(api.http, "--room", "r", "--name", "Ann");
+    await ann.sees("nobody else here");
+    ann.type("hello\r");
+    await ann.sees("[Ann]: hello");
+    await back.delete("/rooms/r/messages/1");
+    await ann.sees("- a message further up was deleted");
+    using bob = new Terminal(api.http, "--room", "r", "--name", "Bob");
+    await bob.sees("- a message here was deleted");
+    await bob.sees("- a message further up was deleted");
+  });
+
   test("two people talk: history, who is here, another room, and goodbye", async () => {
     const room = freshRoom();
     await script("from before\n", "--room", room, "--name", "ci");

@@ -223,6 +223,7 @@ test("time and prev of an event are the event's", async () => {
     id: undefined,
     data: undefined,
     dataBytes: 0,
+    target: 0,
   };
   const origin = { events: thread.link.events, number: 0, carried: false };
   const positions = [

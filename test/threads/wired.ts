@@ -1,7 +1,7 @@
 import {
   BrokerError,
-  type Broker,
   type Draft,
+  type MainBroker,
   type Published,
   type RoomEvent,
 } from "../../src/broker/broker.ts";
@@ -15,7 +15,7 @@ import type {
 } from "../../src/gateway/directory.ts";
 import { LocalDirectory } from "../../src/gateway/local-directory.ts";
 import { GuestCounter, Users } from "../../src/gateway/users.ts";
-import type { ReceiveMessage, Typing } from "../../src/protocol/messages.ts";
+import type { LogEntry, Typing } from "../../src/protocol/messages.ts";
 import { Channel } from "../../src/threads/channel.ts";
 import { Hub } from "../../src/threads/hub.ts";
 import { Link } from "../../src/threads/link.ts";
@@ -116,7 +116,7 @@ export class WiredHub implements AsyncDisposable {
 }
 
 /** A broker whose answers take a turn of the event loop, in which more may be published. */
-function slowToRead<Origin>(broker: Broker<Origin>): Broker<Origin> {
+function slowToRead<Origin>(broker: MainBroker<Origin>): MainBroker<Origin> {
   return {
     epoch: broker.epoch,
     ready: true,
@@ -124,6 +124,7 @@ function slowToRead<Origin>(broker: Broker<Origin>): Broker<Origin> {
     subscribe: broker.subscribe.bind(broker),
     unsubscribe: broker.unsubscribe.bind(broker),
     reaches: broker.reaches.bind(broker),
+    delete: broker.delete.bind(broker),
     flush: broker.flush.bind(broker),
     close: broker.close.bind(broker),
     async read(room, range) {
@@ -162,7 +163,10 @@ export class WiredThread implements DirectoryListener {
       channel,
       (_name, entry, origin) => {
         const event = {
-          ...(entry.message as ReceiveMessage),
+          text: "",
+          dataBytes: 0,
+          target: 0,
+          ...(entry.message as LogEntry),
           prev: entry.prev,
         } as unknown as RoomEvent;
         this.delivered.push({ event, origin });

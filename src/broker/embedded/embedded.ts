@@ -1,8 +1,9 @@
 import type {
-  Broker,
+  Deletion,
   Deliver,
   Done,
   Draft,
+  MainBroker,
   Page,
   Published,
   Range,
@@ -34,6 +35,8 @@ interface Publish<Origin> {
 
 interface Waiting<Origin> extends Publish<Origin> {
   readonly room: RoomState;
+  /** Seq of the message to delete; 0 where one is to be stored. */
+  readonly target: number;
   /** Publishes of the same id while this one was in flight. Made when the first comes. */
   repeats: Publish<Origin>[] | undefined;
   readonly keyHash: number | undefined;
@@ -58,6 +61,16 @@ function withKey<Origin>(
   return undefined;
 }
 
+const deletionDraft = (room: string): Draft => ({
+  room,
+  user: "",
+  from: "",
+  text: "",
+  id: undefined,
+  data: undefined,
+  dataJson: undefined,
+});
+
 /**
  * What a store fails with, as gateways know it.
  * @throws anything else: it is a mistake in this program
@@ -72,12 +85,14 @@ function toBrokerError(error: unknown): BrokerError {
  *
  * Positions are assigned in the commit itself, so that a batch that the store refuses leaves no trace.
  */
-export class EmbeddedBroker<Origin> implements Broker<Origin> {
+export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
   readonly #rooms = new Map<string, RoomState>();
   readonly #pacer: Pacer;
   #waiting: Waiting<Origin>[] = [];
   /** What waits with an idempotency key, by its hash. */
   readonly #inFlight = new Map<number, Waiting<Origin>>();
+  /** Deletions under way, by target and room. */
+  readonly #deletions = new Map<string, Promise<Deletion>>();
   #flushes: (() => void)[] = [];
   #held = false;
   #lastTs = 0;
@@ -135,6 +150,21 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
         return undefined;
       }
     }
+    return this.#enqueue(draft, origin, done, keyHash, sameHash, 0);
+  }
+
+  /**
+   * @returns why it cannot wait
+   * @throws StoreError
+   */
+  #enqueue(
+    draft: Draft,
+    origin: Origin,
+    done: Done<Origin>,
+    keyHash: number | undefined,
+    sameHash: Waiting<Origin> | undefined,
+    target: number,
+  ): BrokerError | undefined {
     if (this.#waiting.length >= this.options.maxUncommittedEvents)
       return overloaded("too many events wait for the store");
     if (this.store.backlog >= this.options.maxUnmovedEvents)
@@ -143,6 +173,7 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     room.waiting++;
     const waiting: Waiting<Origin> = {
       room,
+      target,
       draft,
       origin,
       done,
@@ -154,6 +185,51 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     this.#waiting.push(waiting);
     if (this.#waiting.length === 1 && !this.#held) this.#schedule();
     return undefined;
+  }
+
+  delete(room: string, target: number): Promise<Deletion> {
+    const key = `${target} ${room}`;
+    const underWay = this.#deletions.get(key);
+    if (underWay) return underWay;
+    const deletion = this.#delete(room, target).finally(() =>
+      this.#deletions.delete(key),
+    );
+    this.#deletions.set(key, deletion);
+    return deletion;
+  }
+
+  /** Nothing is awaited before it waits for the commit: two deletions of one message cannot both find it there. */
+  async #delete(room: string, target: number): Promise<Deletion> {
+    try {
+      const {
+        events: [event],
+      } = this.store.read(room, {
+        after: target - 1,
+        upto: target,
+        take: "oldest",
+        limit: 1,
+        bytes: 1,
+      });
+      if (event?.target === target) return "already";
+      if (event?.target !== 0) return "missing";
+      return await new Promise<Deletion>((resolve, reject) => {
+        const refused = this.#enqueue(
+          deletionDraft(room),
+          // Of nobody's connection; it is only handed back.
+          undefined as Origin,
+          (_draft, _origin, outcome) => {
+            if (outcome instanceof BrokerError) reject(outcome);
+            else resolve("deleted");
+          },
+          undefined,
+          undefined,
+          target,
+        );
+        if (refused) reject(refused);
+      });
+    } catch (error) {
+      throw error instanceof BrokerError ? error : toBrokerError(error);
+    }
   }
 
   subscribe(name: string): Promise<number> {
@@ -248,7 +324,7 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
     this.#inFlight.clear();
     // Retention relies on it: a clock that was set back must not make a later event the older one.
     const ts = (this.#lastTs = Math.max(this.#lastTs, Date.now()));
-    const events = batch.map(({ room, draft, keyHash }): NewEvent => {
+    const events = batch.map(({ room, draft, keyHash, target }): NewEvent => {
       const prev = room.head++;
       return {
         room: draft.room,
@@ -261,6 +337,7 @@ export class EmbeddedBroker<Origin> implements Broker<Origin> {
         id: draft.id,
         data: draft.data,
         dataBytes: draft.dataJson?.length ?? 0,
+        target,
         dataJson: draft.dataJson,
         keyHash,
       };

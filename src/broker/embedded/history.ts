@@ -26,7 +26,7 @@ export class History {
     migrate(db, HISTORY_SCHEMA, file);
     db.run("PRAGMA query_only = ON");
     const select =
-      "SELECT seq, ts, user, name, id, text, data FROM events WHERE room = ? AND seq > ? AND seq <= ? AND ts >= ?";
+      "SELECT seq, ts, user, name, id, text, data, kind FROM events WHERE room = ? AND seq > ? AND seq <= ? AND ts >= ?";
     this.#room = db.prepare("SELECT id, head FROM rooms WHERE name = ?");
     this.#oldest = db.prepare(`${select} ORDER BY seq LIMIT ?`);
     this.#latest = db.prepare(`${select} ORDER BY seq DESC LIMIT ?`);
@@ -39,6 +39,16 @@ export class History {
 
   room(name: string): { id: number; head: number } | undefined {
     return this.#room.get(name) ?? undefined;
+  }
+
+  /** Number of the log row that an event came from: 0 where it is not known, undefined where there is no such event. */
+  logRow(room: string, seq: number): number | undefined {
+    const found = this.#db
+      .query(
+        "SELECT n FROM events WHERE room = (SELECT id FROM rooms WHERE name = ?) AND seq = ?",
+      )
+      .get(room, seq) as { n: number } | null;
+    return found?.n;
   }
 
   /** Events with `after < seq <= upto` not older than `ts`, in the order in which `take` walks. */

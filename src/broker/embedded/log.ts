@@ -1,6 +1,6 @@
 import { Database, SQLiteError, type Statement } from "bun:sqlite";
 import { bootId } from "../../data/boot-id.ts";
-import { LOG_SCHEMA, getMeta, migrate, setMeta } from "./schema.ts";
+import { KIND, LOG_SCHEMA, getMeta, migrate, setMeta } from "./schema.ts";
 import { StoreError, type NewEvent } from "./store.ts";
 
 export interface LogRow {
@@ -12,9 +12,21 @@ export interface LogRow {
   readonly id: string | null;
   readonly text: string;
   readonly data: string | null;
+  /** Of KIND. */
+  readonly kind: number;
 }
 
-const COLUMNS = "room, seq, ts, user, name, id, text, data";
+/** A row that the history does not hold. */
+export interface NewRow {
+  readonly n: number;
+  readonly room: string;
+  readonly seq: number;
+  /** Seq of the message that it deletes; null where it does not. */
+  readonly target: number | null;
+}
+
+const WRITTEN = "room, seq, ts, user, name, id, text, data";
+const COLUMNS = `${WRITTEN}, kind`;
 
 /** The append-only log file. This thread is its only writer; the mover reads and checkpoints it. */
 export class Log {
@@ -25,6 +37,8 @@ export class Log {
   #removed: number;
   readonly #db: Database;
   readonly #insert: Statement;
+  readonly #insertDeletion: Statement;
+  readonly #erase: Statement;
   readonly #row: Statement<LogRow, [number]>;
   readonly #remove: Statement;
   // Prepared as well: to parse them costs a third of a small commit.
@@ -44,6 +58,8 @@ export class Log {
     db.run("PRAGMA journal_mode = WAL");
     // A checkpoint syncs the disk: the mover does it on its thread.
     db.run("PRAGMA wal_autocheckpoint = 0");
+    // What a removed row said must not stay behind in free pages: its message may be deleted only later.
+    db.run("PRAGMA secure_delete = ON");
     // Whatever the durability, the mark that this log is open must reach the disk before any event.
     db.run("PRAGMA synchronous = FULL");
     if (durability === "full") db.run("PRAGMA fullfsync = ON");
@@ -59,8 +75,11 @@ export class Log {
     };
     this.#last = Math.max(bounds.last ?? 0, moved);
     this.#removed = bounds.first === null ? this.#last : bounds.first - 1;
-    this.#insert = db.prepare(
-      "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    const insert = `INSERT INTO log (n, ${WRITTEN}, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?`;
+    this.#insert = db.prepare(`${insert}, ${KIND.message})`);
+    this.#insertDeletion = db.prepare(`${insert}, ${KIND.deletion})`);
+    this.#erase = db.prepare(
+      `UPDATE log SET text = ?, data = ?, kind = ${KIND.erased} WHERE n = ? AND kind = ${KIND.message}`,
     );
     this.#row = db.prepare(`SELECT ${COLUMNS} FROM log WHERE n = ?`);
     this.#remove = db.prepare("DELETE FROM log WHERE n > ? AND n <= ?");
@@ -74,10 +93,15 @@ export class Log {
 
   /**
    * Appends a batch and removes rows up to `removable`, a bounded number of them, in one transaction.
+   * @param erased numbers of rows whose content goes
    * @returns number of the batch's first row
    * @throws StoreError nothing was written
    */
-  append(batch: readonly NewEvent[], removable: number): number {
+  append(
+    batch: readonly NewEvent[],
+    removable: number,
+    erased: readonly number[],
+  ): number {
     const first = this.#last + 1;
     // Twice what comes in leaves again, so that removal catches up without ever being felt.
     const removed = Math.min(
@@ -87,7 +111,7 @@ export class Log {
     this.#transaction(() => {
       let n = first;
       for (const e of batch)
-        this.#insert.run(
+        (e.target > 0 ? this.#insertDeletion : this.#insert).run(
           n++,
           e.room,
           e.seq,
@@ -95,9 +119,10 @@ export class Log {
           e.user,
           e.from,
           e.id ?? null,
-          e.text,
+          e.target > 0 ? String(e.target) : e.text,
           e.dataJson ?? null,
         );
+      for (const row of erased) this.#overwrite(row);
       if (removed - this.#removed >= REMOVED_AT_LEAST)
         this.#remove.run(this.#removed, removed);
     });
@@ -119,11 +144,22 @@ export class Log {
     return this.#row.get(n) ?? undefined;
   }
 
+  /** The number of an event's row, by a walk through them all; undefined where it is removed. */
+  find(room: string, seq: number): number | undefined {
+    const found = this.#db
+      .query("SELECT n FROM log WHERE room = ? AND seq = ?")
+      .get(room, seq) as { n: number } | null;
+    return found?.n;
+  }
+
   /** Rows above `n`, oldest first. */
-  *rowsAfter(n: number): Generator<{ n: number; room: string; seq: number }> {
+  *rowsAfter(n: number): Generator<NewRow> {
     yield* this.#db
-      .prepare("SELECT n, room, seq FROM log WHERE n > ? ORDER BY n")
-      .iterate(n) as IterableIterator<{ n: number; room: string; seq: number }>;
+      .prepare(
+        `SELECT n, room, seq, CASE kind WHEN ${KIND.deletion} THEN CAST(text AS INTEGER) END AS target
+         FROM log WHERE n > ? ORDER BY n`,
+      )
+      .iterate(n) as IterableIterator<NewRow>;
   }
 
   /** Rows with an idempotency key, not older than `ts`, oldest first. */
@@ -153,6 +189,21 @@ export class Log {
     setMeta(this.#db, "clean", "1");
     this.#db.run("PRAGMA wal_checkpoint(TRUNCATE)");
     this.#db.close();
+  }
+
+  /**
+   * Puts as many bytes in the place of a message's content. A row of another size would be written anew, and pages might
+   * be merged: each leaves a copy of what it moves.
+   */
+  #overwrite(n: number): void {
+    const row = this.row(n);
+    if (!row) return;
+    const blank = (text: string): string => " ".repeat(Buffer.byteLength(text));
+    this.#erase.run(
+      blank(row.text),
+      row.data === null ? null : blank(row.data),
+      n,
+    );
   }
 
   #transaction(work: () => void): void {

@@ -70,6 +70,7 @@ export class MemoryStore implements Store {
         this.#keys.add(event.keyHash, this.#log.end);
       this.#log.push(event);
       this.#bytes += size(event);
+      if (event.target > 0) this.#erase(room.events, event.target);
       if (room.events.length > this.options.retentionEventsPerRoom)
         this.#trimRoom(room.events);
     }
@@ -164,6 +165,25 @@ export class MemoryStore implements Store {
       if (oldest && oldest.ts >= oldKey) break;
       this.#keys.dropOldest();
     }
+  }
+
+  /** What stays is what its idempotency key needs. */
+  #erase(events: Deque<Stored>, target: number): void {
+    const at = events.start + target - events.at(events.start).event.seq;
+    // It may have left to make room.
+    if (at < events.start) return;
+    const { event, row } = events.at(at);
+    const erased: NewEvent = {
+      ...event,
+      from: "",
+      text: "",
+      dataJson: undefined,
+      dataBytes: 0,
+      target,
+    };
+    this.#bytes += size(erased) - size(event);
+    events.set(at, { event: erased, row });
+    this.#log.set(row, erased);
   }
 
   #trimRoom(events: Deque<Stored>): void {

@@ -1,7 +1,9 @@
 import type { Data } from "../../protocol/messages.ts";
 import type { Page, Range, RoomEvent } from "../broker.ts";
+import type { Deletions } from "./deletions.ts";
 import type { History } from "./history.ts";
 import type { Log, LogRow } from "./log.ts";
+import { KIND } from "./schema.ts";
 import type { Tail } from "./tail.ts";
 
 const READ_CHUNK = 64;
@@ -12,6 +14,7 @@ export class RoomReader {
     private readonly log: Log,
     private readonly history: History,
     private readonly tail: Tail,
+    private readonly deletions: Deletions,
   ) {}
 
   /**
@@ -22,6 +25,7 @@ export class RoomReader {
     const events: RoomEvent[] = [];
     let bytes = 0;
     let more = false;
+    const deleted = this.deletions.room(room);
     const oldest = range.take === "oldest";
     for (const row of this.#rows(
       room,
@@ -37,8 +41,9 @@ export class RoomReader {
         more = true;
         break;
       }
-      bytes += row.text.length + (row.data?.length ?? 0);
-      events.push(toEvent(room, row));
+      const event = toEvent(room, row, deleted?.has(row.seq) ?? false);
+      bytes += event.text.length + event.dataBytes;
+      events.push(event);
     }
     if (!oldest) events.reverse();
     return { events, more };
@@ -120,17 +125,27 @@ export class RoomReader {
   }
 }
 
-function toEvent(room: string, row: Omit<LogRow, "room">): RoomEvent {
+function toEvent(
+  room: string,
+  row: Omit<LogRow, "room">,
+  deleted: boolean,
+): RoomEvent {
+  const { seq, ts, user, name: from, kind } = row;
+  const id = row.id ?? undefined;
+  const event = { room, seq, prev: seq - 1, user, from, ts, id };
+  if (deleted || kind !== KIND.message)
+    return {
+      ...event,
+      text: "",
+      data: undefined,
+      dataBytes: 0,
+      target: kind === KIND.deletion ? Number(row.text) : seq,
+    };
   return {
-    room,
-    seq: row.seq,
-    prev: row.seq - 1,
-    user: row.user,
-    from: row.name,
+    ...event,
     text: row.text,
-    ts: row.ts,
-    id: row.id ?? undefined,
-    dataBytes: row.data?.length ?? 0,
     data: row.data === null ? undefined : (JSON.parse(row.data) as Data),
+    dataBytes: row.data?.length ?? 0,
+    target: 0,
   };
 }

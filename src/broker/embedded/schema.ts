@@ -20,7 +20,14 @@ export const LOG_SCHEMA: Schema = [
      text TEXT NOT NULL,
      data TEXT
    );`,
+  `ALTER TABLE log ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;`,
 ];
+
+/**
+ * What a row is: a message, one whose content was deleted, or the event that tells of a deletion, with the seq of the
+ * deleted message as its text. The first two take no byte of a row, so that a message can be erased where it lies.
+ */
+export const KIND = { message: 0, erased: 1, deletion: 2 } as const;
 
 /**
  * The same events clustered by room. `head` is the room's last seq and outlives its events; `first` is the oldest seq
@@ -48,6 +55,9 @@ export const HISTORY_SCHEMA: Schema = [
    ) WITHOUT ROWID;`,
   // Retention by age looks for the rooms with the oldest events.
   `CREATE INDEX rooms_first_ts ON rooms (first_ts) WHERE first_ts IS NOT NULL;`,
+  // `n` is the row of the log that an event came from, so that a deletion finds that too; 0: not known.
+  `ALTER TABLE events ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE events ADD COLUMN n INTEGER NOT NULL DEFAULT 0;`,
 ];
 
 /**

@@ -2,6 +2,7 @@ import { SQLiteError } from "bun:sqlite";
 import { Deque } from "../../collections/deque.ts";
 import type { Page, Range } from "../broker.ts";
 import { DedupeKeys } from "./dedupe.ts";
+import { Deletions } from "./deletions.ts";
 import { History } from "./history.ts";
 import { Log } from "./log.ts";
 import type { FromMover, ToMover } from "./mover.ts";
@@ -47,6 +48,7 @@ export class SqliteStore implements Store {
   readonly #history: History;
   readonly #log: Log;
   readonly #tail = new Tail();
+  readonly #deletions = new Deletions();
   readonly #reader: RoomReader;
   readonly #keys: DedupeKeys;
   /** When which row was written, a pair per second: tells which keys are older than the window. */
@@ -78,8 +80,10 @@ export class SqliteStore implements Store {
     this.#keys = new DedupeKeys(options.dedupeMaxKeys);
     this.#log = opening(options.logFile, () => {
       const log = new Log(options.logFile, options.durability, moved);
-      for (const row of log.rowsAfter(moved))
-        this.#tail.add(row.room, row.seq, row.n);
+      for (const { room, seq, n, target } of log.rowsAfter(moved)) {
+        this.#tail.add(room, seq, n);
+        if (target !== null) this.#deletions.add(room, target, n);
+      }
       const since = Date.now() - options.dedupeWindowMs;
       for (const key of log.keysSince(since)) {
         this.#keys.add(this.#keys.hash(key.room, key.user, key.id), key.n);
@@ -87,7 +91,12 @@ export class SqliteStore implements Store {
       }
       return log;
     });
-    this.#reader = new RoomReader(this.#log, this.#history, this.#tail);
+    this.#reader = new RoomReader(
+      this.#log,
+      this.#history,
+      this.#tail,
+      this.#deletions,
+    );
     this.#mover = this.#startMover();
     this.#ticker = setInterval(
       () => this.#tick(),
@@ -124,11 +133,17 @@ export class SqliteStore implements Store {
   }
 
   append(batch: readonly NewEvent[]): void {
-    let row = this.#log.append(batch, this.#removable());
+    const erased: number[] = [];
+    for (const { room, target } of batch) {
+      const row = target > 0 ? this.#rowOf(room, target) : undefined;
+      if (row !== undefined) erased.push(row);
+    }
+    let row = this.#log.append(batch, this.#removable(), erased);
     this.#remember(batch[0]!.ts, row);
     for (const event of batch) {
       this.#tail.add(event.room, event.seq, row);
       if (event.keyHash !== undefined) this.#keys.add(event.keyHash, row);
+      if (event.target > 0) this.#deletions.add(event.room, event.target, row);
       row++;
     }
     // Not at once after another move: that one may have failed.
@@ -173,11 +188,27 @@ export class SqliteStore implements Store {
     if (!this.#ended)
       await new Promise<void>((resolve) => {
         this.#closed = resolve;
-        this.#tell({ type: "close", upto: this.#log.last });
+        this.#tell({
+          type: "close",
+          upto: this.#log.last,
+          deletions: this.#deletions.any,
+        });
       });
     this.#mover.terminate();
     this.#history.close();
     this.#log.close();
+  }
+
+  /**
+   * The log row of a stored event, as long as the log has it.
+   * @throws StoreError
+   */
+  #rowOf(room: string, seq: number): number | undefined {
+    const tail = this.#tail.room(room);
+    if (tail && seq >= tail.first) return tail.rows[seq - tail.first];
+    const row = reading(() => this.#history.logRow(room, seq));
+    // A history of an earlier version does not know.
+    return row === 0 ? reading(() => this.#log.find(room, seq)) : row;
   }
 
   /** Log rows up to here are in the synced history, and no known key points at them. */
@@ -260,7 +291,11 @@ export class SqliteStore implements Store {
   #move(): void {
     if (this.#moving) return;
     this.#moving = true;
-    this.#tell({ type: "move", upto: this.#log.last });
+    this.#tell({
+      type: "move",
+      upto: this.#log.last,
+      deletions: this.#deletions.any,
+    });
   }
 
   #tell(message: ToMover): void {
@@ -271,6 +306,7 @@ export class SqliteStore implements Store {
     switch (message.type) {
       case "moved":
         this.#tail.moved(message.upto);
+        this.#deletions.moved(message.upto);
         return;
       case "synced":
         this.#synced = message.upto;
@@ -291,6 +327,9 @@ export class SqliteStore implements Store {
         return;
       case "failed":
         this.#failing = this.#failed = true;
+        this.#fail(message.message);
+        return;
+      case "warning":
         this.#fail(message.message);
         return;
       case "closed":

@@ -11,7 +11,8 @@ export interface Store {
   head(room: string): number;
 
   /**
-   * Stores a batch as one transaction: all of it or nothing.
+   * Stores a batch as one transaction: all of it or nothing. An event with a `target` takes the content of that one away,
+   * which the store holds, in the same transaction.
    * @throws StoreError nothing of the batch is stored
    */
   append(batch: readonly NewEvent[]): void;

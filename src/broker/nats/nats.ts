@@ -6,10 +6,11 @@ import {
 import type { Subscription } from "@nats-io/transport-node";
 import {
   BrokerError,
-  type Broker,
+  type Deletion,
   type Deliver,
   type Done,
   type Draft,
+  type MainBroker,
   type Page,
   type Range,
 } from "../broker.ts";
@@ -65,7 +66,7 @@ interface Subscribed {
  * The broker over NATS JetStream: streams sequence, store and republish; this delivers what subscribed rooms get, without
  * hole or repeat, and reads what was missed. See README.md beside this file.
  */
-export class NatsBroker<Origin> implements Broker<Origin> {
+export class NatsBroker<Origin> implements MainBroker<Origin> {
   readonly #rooms = new Map<string, Subscribed>();
   readonly #reader: StreamReader;
   readonly #certainty: Certainty;
@@ -266,6 +267,16 @@ export class NatsBroker<Origin> implements Broker<Origin> {
     } catch (error) {
       throw toBrokerError(error);
     }
+  }
+
+  /** Not here yet. */
+  delete(): Promise<Deletion> {
+    return Promise.reject(
+      new BrokerError(
+        "not_supported",
+        "a server over NATS cannot delete messages yet",
+      ),
+    );
   }
 
   flush(): Promise<void> {

@@ -82,6 +82,7 @@ export function decode(
     id,
     data,
     dataBytes: bytes ?? 0,
+    target: 0,
   };
   return { tag, event };
 }

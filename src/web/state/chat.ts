@@ -350,6 +350,13 @@ export class Chat {
       if (active) this.#seen();
       this.#changed();
     });
+    room.on("deleted", (entry) => {
+      if (!current()) return;
+      const active = state.name === this.active;
+      state.receiveDeletion(kept(entry), entry.target, active && !this.#atEnd);
+      if (active) this.#seen();
+      this.#changed();
+    });
     room.on("members", ({ count, users }) => {
       if (!current()) return;
       state.count = count;

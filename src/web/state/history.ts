@@ -1,4 +1,4 @@
-import type { HistoryPage } from "../../client/index.ts";
+import type { HistoryPage, LogEntry } from "../../client/index.ts";
 import type { RoomState } from "./room.ts";
 import type { Message } from "./timeline.ts";
 
@@ -74,15 +74,13 @@ export class HistoryLoader {
 
 const messagesOf = ({ messages }: HistoryPage): Message[] => messages.map(kept);
 
-/** What the page keeps of a message. */
-export function kept({
-  seq,
-  prev,
-  from,
-  user,
-  text,
-  ts,
-  id,
-}: Message): Message {
-  return { seq, prev, from, user, text, ts, id };
+/** What the page keeps of an entry of the log. */
+export function kept(entry: LogEntry): Message {
+  if (entry.action === "receive_message") {
+    const { seq, prev, from, user, text, ts, id } = entry;
+    return { seq, prev, from, user, text, ts, id };
+  }
+  const { seq, prev, target, ts } = entry;
+  const fate = target === seq ? "deleted" : "notice";
+  return { seq, prev, from: "", user: "", text: "", ts, fate };
 }

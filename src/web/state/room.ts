@@ -94,6 +94,13 @@ export class RoomState {
     }
   }
 
+  /** An entry about a deletion: the message's place, or, later in the log, what tells of it. */
+  receiveDeletion(entry: Message, target: number, reading: boolean): void {
+    this.newest = Math.max(this.newest, entry.seq);
+    this.timeline.erase(target);
+    this.timeline.append(entry, reading);
+  }
+
   /** The latest messages arrived. @param fresh whether nothing was known of this room: then it counts as read */
   receiveLatest(
     messages: readonly Message[],
@@ -203,7 +210,9 @@ export class RoomState {
   #countUnread(me: string | undefined): void {
     const read = this.read!;
     const shown = this.timeline.chunks.flatMap((chunk) => chunk.messages);
-    this.unread = shown.filter((m) => m.seq > read && m.user !== me).length;
+    this.unread = shown.filter(
+      (m) => m.seq > read && m.user !== me && !m.fate,
+    ).length;
     this.unreadMore =
       this.timeline.moreBefore && (this.timeline.first?.seq ?? 0) > read + 1;
   }

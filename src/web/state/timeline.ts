@@ -4,7 +4,10 @@ import type { ReceiveMessage } from "../../protocol/messages.ts";
 export type Message = Pick<
   ReceiveMessage,
   "seq" | "prev" | "from" | "user" | "text" | "ts" | "id"
->;
+> & {
+  /** `deleted`: only its place is left. `notice`: what tells of a deletion, which is not shown but has a place in the log. */
+  readonly fate?: "deleted" | "notice" | undefined;
+};
 
 /** A run of messages that is drawn, measured and dropped as one. Never changed in place: a changed one is a new object. */
 export interface Chunk {
@@ -57,6 +60,21 @@ export class Timeline {
     }
     this.#push([message]);
     this.#dropOldest();
+    return true;
+  }
+
+  /** A message was deleted: only its place is left. @returns whether it was here */
+  erase(target: number): boolean {
+    const at = this.chunks.findIndex(
+      ({ messages }) => messages.at(-1)!.seq >= target,
+    );
+    const chunk = this.chunks[at];
+    const message = chunk?.messages.find(({ seq }) => seq === target);
+    if (!message || message.fate) return false;
+    const erased: Message = { ...message, text: "", fate: "deleted" };
+    const messages = chunk!.messages.map((m) => (m === message ? erased : m));
+    this.chunks = this.chunks.with(at, { id: chunk!.id, messages });
+    this.#chars -= message.text.length;
     return true;
   }
 

@@ -62,6 +62,7 @@ export class ChunkView extends Component<Props> {
     const { chunk, me, divider, today } = this.props;
     let { before } = this.props;
     return chunk.messages.map((message) => {
+      if (message.fate === "notice") return null;
       const previous = before;
       before = message;
       const day = startsDay(previous, message);
@@ -75,7 +76,10 @@ export class ChunkView extends Component<Props> {
         <MessageRow
           key={message.seq}
           message={message}
-          head={isNew || startsGroup(previous, message)}
+          // In a deleted message's place, nobody knows whose it was.
+          head={
+            message.user !== "" && (isNew || startsGroup(previous, message))
+          }
           mine={message.user === me}
         />,
       ];

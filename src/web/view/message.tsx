@@ -14,11 +14,11 @@ interface MessageProps {
 }
 
 export function MessageRow({ message, head, mine }: MessageProps) {
-  const { user, from, ts, text } = message;
+  const { user, from, ts, text, fate } = message;
   return (
     <article class={`message${head ? " head" : ""}${mine ? " mine" : ""}`}>
       <Byline user={user} from={from} ts={ts} head={head} />
-      <Text text={text} />
+      {fate ? <p class="text gone">Message deleted</p> : <Text text={text} />}
     </article>
   );
 }

@@ -74,6 +74,7 @@ function writer() {
       data: given.dataJson ? (JSON.parse(given.dataJson) as Data) : undefined,
       dataJson: given.dataJson,
       dataBytes: given.dataJson?.length ?? 0,
+      target: 0,
       keyHash: undefined,
     };
   };

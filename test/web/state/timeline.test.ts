@@ -125,3 +125,40 @@ describe("a timeline", () => {
     expect(timeline.last).toBeUndefined();
   });
 });
+
+describe("a deleted message", () => {
+  const fates = (timeline: Timeline): (string | undefined)[] =>
+    timeline.chunks.flatMap(({ messages }) => messages.map(({ fate }) => fate));
+
+  test("keeps its place, without its text, in a new chunk of the same number", () => {
+    const timeline = new Timeline({ messages: 1000, chars: 3 });
+    timeline.reset([message(1, "abc"), message(2, "def")], false);
+    const [before] = timeline.chunks;
+    expect(timeline.erase(2)).toBe(true);
+    expect(seqs(timeline)).toEqual([1, 2]);
+    expect(fates(timeline)).toEqual([undefined, "deleted"]);
+    expect(timeline.last!.text).toBe("");
+    expect(timeline.chunks[0]).not.toBe(before);
+    expect(timeline.chunks[0]!.id).toBe(before!.id);
+    // Its characters do not count any more.
+    timeline.append(message(3), true);
+    expect(timeline.moreAfter).toBe(true);
+    timeline.erase(1);
+    timeline.moreAfter = false;
+    expect(timeline.append(message(3), true)).toBe(true);
+  });
+
+  test("is erased once, and only where it is held", () => {
+    const timeline = new Timeline(WIDE);
+    timeline.reset(range(10, 200), true);
+    const { chunks } = timeline;
+    expect(timeline.erase(9)).toBe(false);
+    expect(timeline.erase(201)).toBe(false);
+    expect(timeline.chunks).toBe(chunks);
+    expect(timeline.erase(70)).toBe(true);
+    expect(timeline.erase(70)).toBe(false);
+    expect(
+      timeline.chunks.filter((chunk, i) => chunk !== chunks[i]),
+    ).toHaveLength(1);
+  });
+});
