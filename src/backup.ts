@@ -47,6 +47,10 @@ export function backUp(
   try {
     copyDatabase(log, join(partial, FILES.log));
     copyDatabase(history, join(partial, FILES.history));
+    const sanctions = join(data, FILES.sanctions);
+    // A folder of an earlier version has none.
+    if (existsSync(sanctions))
+      copyDatabase(sanctions, join(partial, FILES.sanctions));
     for (const name of [FILES.sessionKey, FILES.guestCounter])
       copySmall(join(data, name), join(partial, name));
     const counts = finish(partial);

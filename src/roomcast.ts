@@ -4,6 +4,7 @@ import { readTls, type Tls } from "./auth/tls.ts";
 import { createApi } from "./api/api.ts";
 import { createApiFront, firstOf } from "./api/front.ts";
 import { apiPorts } from "./api/ports.ts";
+import { SanctionBook } from "./api/sanction-book.ts";
 import type { Backend, BackendListener } from "./backend/backend.ts";
 import { openEmbedded } from "./backend/embedded.ts";
 import { openNats } from "./backend/nats.ts";
@@ -126,7 +127,10 @@ function oneThread(
       server.publish(topic, frame, compress, except),
   );
   listener.gateway = gateway;
-  const api = createApi(apiPorts(config, backend, gateway));
+  const book =
+    backend.sanctions &&
+    new SanctionBook(gateway.sanctions, backend.sanctions, gateway);
+  const api = createApi(apiPorts(config, backend, gateway, book));
   let draining = false;
   // So that a listener with another certificate can come beside it.
   const claimed =
@@ -172,6 +176,7 @@ function oneThread(
       await backend.broker.flush();
       await server.stop();
       claimed?.release();
+      book?.close();
       await backend.close();
     },
   };
@@ -186,7 +191,10 @@ function manyThreads(
   trial?: Trial,
 ): Roomcast {
   hub.backend = backend;
-  hub.api = createApi(apiPorts(config, backend, hub));
+  const book =
+    backend.sanctions &&
+    new SanctionBook(hub.sanctions, backend.sanctions, hub);
+  hub.api = createApi(apiPorts(config, backend, hub, book));
   const threads = new Threads({
     config,
     auth,
@@ -210,6 +218,7 @@ function manyThreads(
       await threads.drain(drainOptions(config, hub.connections));
       await backend.broker.flush();
       await threads.stop();
+      book?.close();
       await backend.close();
     },
   };

@@ -76,6 +76,13 @@ export const MESSAGE_ROUTES = [
         from,
         body.from === undefined ? MAX_USER_BYTES : config.maxNameBytes,
       );
+      const now = Date.now();
+      for (const kind of ["ban", "mute"] as const)
+        if (ports.sanctions?.list.holds(kind, user, room, now))
+          throw new ProtocolError(
+            kind === "ban" ? "banned" : "muted",
+            `user ${quote(user)} may not send to room ${quote(room)}`,
+          );
       checkText(text, config.maxTextBytes);
       if (id !== undefined) checkId(id);
       const dataJson =

@@ -10,6 +10,7 @@ const FAILURES: Readonly<Record<number, string>> = {
   401: "The key is missing or wrong",
   403: "It is not allowed",
   404: "There is no such thing",
+  409: "There are as many of them as there may be",
   413: "The body, the text or the data is too large",
   500: "The server failed",
   501: "Not possible with this server's options",

@@ -10,6 +10,7 @@ import {
 import type { Config } from "../config/options.ts";
 import type { Roster } from "../gateway/directory.ts";
 import type { Reach } from "../gateway/orders.ts";
+import type { SanctionBook } from "./sanction-book.ts";
 
 /**
  * What the API's handlers stand on, whatever is below: one thread, a hub with gateways in others, or a server of several
@@ -20,6 +21,8 @@ export interface ApiPorts {
   readonly epoch: string;
   readonly roster: Roster;
   readonly reach: Reach;
+  /** Undefined where this server cannot keep them. */
+  readonly sanctions: SanctionBook | undefined;
 
   /** @throws BrokerError (as a rejection) */
   read(room: string, range: Range): Promise<Page>;
@@ -36,12 +39,14 @@ export function apiPorts<Origin>(
   config: Config,
   { broker, roster }: { broker: MainBroker<Origin>; roster: Roster },
   fanout: Reach & { overloaded(room: string): boolean },
+  sanctions: SanctionBook | undefined,
 ): ApiPorts {
   return {
     config,
     epoch: broker.epoch,
     roster,
     reach: fanout,
+    sanctions,
     read: (room, range) => broker.read(room, range),
     delete: (room, target) => broker.delete(room, target),
     publish: (draft) => publishForNobody(broker, draft),

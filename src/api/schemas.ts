@@ -116,6 +116,37 @@ export const Reached = Type.Object({
   }),
 });
 
+const End = Type.Union([Time, Type.Null()], {
+  description: "When it ends, in ms since 1970; null: never",
+});
+
+export const NewSanction = Type.Object({
+  user: User,
+  seconds: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 315_360_000,
+      description: "How long; for good where it is left out",
+    }),
+  ),
+});
+
+export const Imposed = Type.Object({
+  user: User,
+  until: End,
+  connections: Type.Integer({
+    minimum: 0,
+    description: "How many of the user's connections it was about",
+  }),
+});
+
+export const SanctionList = Type.Object({
+  users: Type.Array(Type.Object({ user: User, until: End })),
+  next: Type.Union([Type.String(), Type.Null()], {
+    description: "Ask with after=next for more; null where there are none",
+  }),
+});
+
 export const MAX_USERS_ASKED = 1000;
 
 export const UserList = Type.Object({

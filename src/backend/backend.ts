@@ -1,4 +1,5 @@
 import type { Deliver, MainBroker } from "../broker/broker.ts";
+import type { SanctionStore } from "../data/sanctions-file.ts";
 import type {
   Directory,
   DirectoryListener,
@@ -11,6 +12,8 @@ export interface Backend<From> {
   readonly directory: Directory;
   /** What the application's back end may ask the directory. */
   readonly roster: Roster;
+  /** Where bans and mutes are kept; undefined where they cannot be. */
+  readonly sanctions: SanctionStore | undefined;
   readonly sessionKey: Uint8Array | string;
   /** Where history is kept, as the greeting tells it. */
   readonly historyIn: string;

@@ -6,6 +6,7 @@ import { MemoryStore } from "../broker/embedded/memory-store.ts";
 import { SqliteStore } from "../broker/embedded/sqlite-store.ts";
 import type { Config } from "../config/options.ts";
 import { DataFolder } from "../data/folder.ts";
+import { SanctionsFile, UNKEPT } from "../data/sanctions-file.ts";
 import { AdmissionCount } from "../gateway/admission.ts";
 import { LocalDirectory } from "../gateway/local-directory.ts";
 import { GuestCounter, Users } from "../gateway/users.ts";
@@ -49,6 +50,7 @@ export function openEmbedded<From>(
     broker,
     directory,
     roster: directory,
+    sanctions: folder ? new SanctionsFile(folder.file("sanctions")) : UNKEPT,
     sessionKey,
     historyIn: folder ? config.data : "memory",
     async close() {

@@ -67,6 +67,8 @@ export async function openNats<From>(
       broker,
       directory,
       roster: directory,
+      // Servers would have to know each other's.
+      sanctions: undefined,
       sessionKey: config.sessionKey || (await directory.sharedSessionKey()),
       historyIn: `NATS at ${nats.servers}`,
       async close() {

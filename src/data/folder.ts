@@ -14,6 +14,7 @@ export const FILES = {
   lock: "lock.db",
   log: "log.db",
   history: "history.db",
+  sanctions: "sanctions.db",
   sessionKey: "session.key",
   guestCounter: "guests",
 } as const;

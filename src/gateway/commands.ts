@@ -1,5 +1,6 @@
 import { RIGHTS, type RightName } from "../auth/rights.ts";
 import type { Draft } from "../broker/broker.ts";
+import { FOR_GOOD } from "../data/sanctions-file.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type {
   ClientAction,
@@ -131,9 +132,12 @@ function sendMessage(
   gateway: Gateway,
   connection: Connection,
   message: ClientMessage<"send_message">,
-  { room }: Membership,
+  membership: Membership,
 ): void {
   const { config } = gateway;
+  const { room } = membership;
+  if (connection.mutedUntil > 0 || membership.mutedUntil > 0)
+    checkMute(connection, membership, Date.now());
   checkText(message.text, config.maxTextBytes);
   if (message.id !== undefined) checkId(message.id);
   const dataJson =
@@ -167,6 +171,23 @@ function sendMessage(
 
 const OVERLOADED_RETRY_MS = 1000;
 
+/** @throws ProtocolError */
+function checkMute(
+  { mutedUntil }: Connection,
+  membership: Membership,
+  now: number,
+): void {
+  const until = Math.max(mutedUntil, membership.mutedUntil);
+  if (until <= now) return;
+  const end =
+    until === FOR_GOOD ? "" : ` until ${new Date(until).toISOString()}`;
+  throw new ProtocolError(
+    "muted",
+    `you may not send to room ${quote(membership.room.name)}${end}`,
+    until === FOR_GOOD ? undefined : until - now,
+  );
+}
+
 function leaveRoom(
   gateway: Gateway,
   connection: Connection,
@@ -197,8 +218,9 @@ function typing(
   gateway: Gateway,
   connection: Connection,
   message: ClientMessage<"typing">,
-  { room }: Membership,
+  { room, mutedUntil }: Membership,
 ): void {
+  if (Math.max(connection.mutedUntil, mutedUntil) > Date.now()) return;
   // In a large room it would cost thousands of deliveries for a word nobody can read.
   const { config, directory } = gateway;
   if (directory.count(room.name) > config.presenceDetailUsers) return;

@@ -61,6 +61,8 @@ export class Connection implements Peer {
   pingedAt = 0;
   /** What it was told that it expires. */
   warnedOf: Access | undefined;
+  /** Until when its user may send nowhere, as ms since 1970; 0: it may. */
+  mutedUntil = 0;
 
   constructor(
     readonly id: string,

@@ -18,9 +18,10 @@ import type { Directory, PresenceTold } from "./directory.ts";
 import { eventEntry, noteEntry, type Entry, type Origin } from "./entry.ts";
 import { acknowledge, Fanout, type Publish } from "./fanout.ts";
 import { Meter } from "./meter.ts";
-import { carryOut, type Order, type Reach } from "./orders.ts";
+import { BANNED, carryOut, type Order, type Reach } from "./orders.ts";
 import { Recall } from "./recall.ts";
 import { UserRates } from "./user-rates.ts";
+import { Sanctions } from "./sanctions.ts";
 import { Rooms, type Membership, type Room } from "./room.ts";
 
 const DAY_MS = 86_400_000;
@@ -31,6 +32,8 @@ export class Gateway implements Reach {
   readonly fanout: Fanout;
   readonly recall: Recall;
   readonly meter: Meter;
+  /** Who may not be here, or not send. Filled and changed by whoever makes the gateway, and by orders. */
+  readonly sanctions = new Sanctions();
   readonly connections = new Set<Connection>();
   /** All sockets, also those of `/echo`. */
   readonly peers = new Set<Peer>();
@@ -145,6 +148,11 @@ export class Gateway implements Reach {
       limits: this.#limits,
     };
     connection.send(welcome);
+    const { id } = connection.user;
+    connection.mutedUntil = this.sanctions.until("mute", id, "");
+    // One that came while its user was being banned.
+    if (this.sanctions.until("ban", id, "") > Date.now())
+      connection.terminate(4021, BANNED);
   }
 
   disconnected(connection: Connection): void {

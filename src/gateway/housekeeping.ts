@@ -5,7 +5,7 @@ import { sweepTokens } from "./token-expiry.ts";
 
 /** What has to be looked after now and then: dead peers, expired tokens, idle rooms, unsent bytes in all. */
 export function startHousekeeping(gateway: Gateway): Timer {
-  const { config, peers, rooms } = gateway;
+  const { config, peers, rooms, sanctions } = gateway;
   const liveness = new Liveness(
     config,
     (peer) => peer.socket.ping(),
@@ -17,6 +17,7 @@ export function startHousekeeping(gateway: Gateway): Timer {
     liveness.sweep(peers, now);
     rooms.sweep(now);
     if (gateway.auth.takesTokens) sweepTokens(gateway.connections, Date.now());
+    sanctions.sweep(Date.now());
     closeSlowest(peers, config.maxBufferedBytes);
   }, liveness.intervalMs);
 }

@@ -21,6 +21,7 @@ export async function joinRoom(
   const { config, directory, rooms } = gateway;
   const rights = connection.access.grants.of(message.room);
   if (!(rights & RIGHTS.join)) throw forbidden("join", message.room);
+  checkBan(gateway, connection, message.room);
   if (
     !connection.memberships.has(message.room) &&
     connection.memberships.size >= config.maxRoomsPerConnection
@@ -94,9 +95,17 @@ async function place(
     const having = alreadyHas(connection, room, known);
     const place = room.slices.find(having);
     if ((place?.position ?? room.head) !== upto) continue;
+    // Once more: it may be new.
+    checkBan(gateway, connection, room.name);
     const before = connection.memberships.get(room.name);
     const slice = place ?? room.slices.add(room.pending.end, room.head);
-    room.add(connection, slice, message.echo ?? true, rights);
+    room.add(
+      connection,
+      slice,
+      message.echo ?? true,
+      rights,
+      gateway.sanctions.until("mute", connection.user.id, room.name),
+    );
     reply(gateway, connection, recalled, {
       action: "room_joined",
       ref: message.ref,
@@ -131,6 +140,19 @@ const DEEDS: { readonly [R in RightName]: string } = {
   history: "read the history of",
   moderate: "moderate",
 };
+
+/** @throws ProtocolError */
+function checkBan(
+  { sanctions }: Gateway,
+  { user }: Connection,
+  room: string,
+): void {
+  if (sanctions.holds("ban", user.id, room, Date.now()))
+    throw new ProtocolError(
+      "banned",
+      `you are banned from room ${quote(room)}`,
+    );
+}
 
 const PLACE_ATTEMPTS = 50;
 /** What is in the log comes to this gateway long before. */

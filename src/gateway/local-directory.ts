@@ -1,3 +1,4 @@
+import { firstAfter } from "../collections/first-after.ts";
 import type { User } from "../protocol/messages.ts";
 import { AdmissionCount } from "./admission.ts";
 import type {
@@ -91,16 +92,12 @@ export class LocalDirectory implements Directory, Roster {
     return this.online.connections(user);
   }
 
-  /** One pass over all rooms, without sorting them all: there may be a hundred thousand. */
   rooms(after: string, limit: number): RoomCount[] {
-    const found: RoomCount[] = [];
-    for (const [room, { presence }] of this.#rooms) {
-      if (room <= after || presence.count === 0) continue;
-      if (found.length === limit && room >= found[limit - 1]!.room) continue;
-      found.splice(placeOf(room, found), 0, { room, users: presence.count });
-      if (found.length > limit) found.pop();
-    }
-    return found;
+    const counts = this.#rooms
+      .entries()
+      .map(([room, { presence }]) => ({ room, users: presence.count }))
+      .filter(({ users }) => users > 0);
+    return firstAfter(counts, ({ room }) => room, after, limit);
   }
 
   /** Tells the room, after a while: changes that come together leave together. */
@@ -118,16 +115,4 @@ export class LocalDirectory implements Directory, Roster {
 function userOf(user: User | undefined): User {
   if (!user) throw new Error("a place without a user is in no room");
   return user;
-}
-
-/** @returns where a name belongs among sorted ones */
-function placeOf(name: string, sorted: readonly RoomCount[]): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]!.room < name) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -15,6 +15,8 @@ export interface Membership {
   readonly echo: boolean;
   /** What the connection may do in the room: looked up when it joins, so that no message costs a comparison of names. */
   rights: Rights;
+  /** Until when its user may not send here, as ms since 1970; 0: it may. */
+  mutedUntil: number;
 }
 
 /** As many as are served without a thought for fairness: some 100 µs. */
@@ -145,8 +147,15 @@ export class Room {
     slice: Slice,
     echo: boolean,
     rights: Rights,
+    mutedUntil = 0,
   ): Membership {
-    const membership: Membership = { room: this, slice, echo, rights };
+    const membership: Membership = {
+      room: this,
+      slice,
+      echo,
+      rights,
+      mutedUntil,
+    };
     this.slices.join(slice, connection.codec.index);
     connection.socket.subscribe(slice.topics[connection.codec.index]!);
     connection.memberships.set(this.name, membership);

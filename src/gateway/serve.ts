@@ -14,6 +14,7 @@ import { Doors, type Arriving } from "./doors.ts";
 import { EchoSocket } from "./echo-socket.ts";
 import type { Gateway } from "./gateway.ts";
 import { Listeners, type ChatServer } from "./listeners.ts";
+import { BANNED } from "./orders.ts";
 import { PendingSocket } from "./pending-socket.ts";
 import type { Sessions } from "./sessions.ts";
 import {
@@ -135,6 +136,9 @@ export function serve({
     { who, access }: Arriving,
     now: number,
   ): undefined | Promise<undefined> {
+    const known = who.kind === "user" ? who.user.id : undefined;
+    if (known && gateway.sanctions.until("ban", known, "") > now)
+      throw new Refusal(403, "banned", BANNED);
     needWebSocket(request);
     // A text connection is always in a room.
     const joined = room ?? (codec.name === "text" ? "general" : undefined);

@@ -21,6 +21,8 @@ export const ERROR_CODES = {
   outcome_unknown:
     "the store did not answer in time; send again with the same id",
   refused: "the application behind the server does not want this message",
+  banned: "the user may not be here, or not in this room",
+  muted: "the user may not send; not stored",
   removed: "the application took the user out of the room",
   too_many_connections:
     "the server, or this address, has as many connections as it may have",
@@ -51,11 +53,12 @@ export const CLOSE_CODES = {
   4010: { meaning: "no valid token in time", reconnect: false },
   4011: { meaning: "the token expired", reconnect: true },
   4020: { meaning: "the application sent the user away", reconnect: false },
+  4021: { meaning: "the user is banned", reconnect: false },
 } as const satisfies Record<number, CloseRule>;
 
 /** Those after which coming back cannot help, once more: browsers load this, and not the table with its texts. */
 export const FINAL_CLOSE_CODES: readonly number[] = [
-  1000, 1003, 1007, 1009, 4000, 4001, 4010, 4020,
+  1000, 1003, 1007, 1009, 4000, 4001, 4010, 4020, 4021,
 ];
 
 export type CloseCode = keyof typeof CLOSE_CODES;

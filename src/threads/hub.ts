@@ -3,6 +3,7 @@ import type { Backend, BackendListener } from "../backend/backend.ts";
 import { BrokerError, type Done } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
 import type { Order, Reach } from "../gateway/orders.ts";
+import { Sanctions } from "../gateway/sanctions.ts";
 import type { Typing } from "../protocol/messages.ts";
 import { Frames, HubRoom } from "./hub-room.ts";
 import type { Link } from "./link.ts";
@@ -18,6 +19,8 @@ export class Hub implements BackendListener<HubOrigin>, Reach {
   /** Set before the first link. */
   backend!: Pick<Backend<HubOrigin>, "broker" | "directory">;
 
+  /** What every thread's gateway has to know. Filled before the first link. */
+  readonly sanctions = new Sanctions();
   /** The HTTP API, for all threads. Set before the first link. */
   api!: ApiHandler;
 

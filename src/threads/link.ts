@@ -81,6 +81,8 @@ export class Link {
       ...(maxBytes === undefined ? {} : { maxBytes }),
     });
     hub.links.add(this);
+    for (const sanction of hub.sanctions.all())
+      void this.carryOut({ act: "sanction", ...sanction });
   }
 
   /** A note to the members who are there; it is not worth much, and left out where the thread has fallen behind. */

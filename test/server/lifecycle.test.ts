@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { OPTION_KEYS, flagOf } from "../../src/config/options.ts";
+import { BackEnd, KEY } from "../support/api.ts";
 import { Client, type Message } from "../support/client.ts";
 import { ServerProcess, TempFolder } from "../support/server.ts";
 import { event, range, received, say, seqs, texts } from "./helpers.ts";
@@ -343,16 +344,40 @@ test("a schema of an older version is brought up to date", async () => {
     folder.path,
     "history.db",
     "DROP INDEX rooms_first_ts",
+    "ALTER TABLE events DROP COLUMN kind",
+    "ALTER TABLE events DROP COLUMN n",
     "PRAGMA user_version = 1",
   );
-  await using server = await start(folder.path);
+  edit(
+    folder.path,
+    "log.db",
+    "ALTER TABLE log DROP COLUMN kind",
+    "PRAGMA user_version = 1",
+  );
+  await using server = await start(folder.path, "--api-key", KEY);
   using ann = await Client.connect(server.url);
   expect(texts((await ann.join("r", { history: 5 })).messages)).toEqual([
     "kept",
   ]);
+  // Its row in the log is found, although the history does not know which it is.
+  const back = await BackEnd.at(server.http);
+  expect((await back.delete("/rooms/r/messages/1")).status).toBe(204);
+  const log = new Database(join(folder.path, "log.db"), { readonly: true });
+  expect(
+    log.query("SELECT trim(text) AS text FROM log WHERE n = 1").get(),
+  ).toEqual({
+    text: "",
+  });
+  log.close();
   await server.signal("SIGTERM");
   const db = new Database(join(folder.path, "history.db"));
-  expect(db.query("PRAGMA user_version").get()).toEqual({ user_version: 2 });
+  expect(db.query("PRAGMA user_version").get()).toEqual({ user_version: 3 });
+  expect(db.query("SELECT text, kind FROM events WHERE seq = 1").get()).toEqual(
+    {
+      text: "",
+      kind: 1,
+    },
+  );
   expect(
     db
       .query("SELECT name FROM sqlite_master WHERE name = ?")

@@ -17,6 +17,7 @@ const SUITES = [
   "test/server/echo.test.ts",
   "test/server/node-ws.test.ts",
   "test/server/api.test.ts",
+  "test/server/api-sanctions.test.ts",
   "test/invariants.test.ts",
   "test/crash.test.ts",
   "test/client/faults.test.ts",
