@@ -127,10 +127,11 @@ function oneThread(
       server.publish(topic, frame, compress, except),
   );
   listener.gateway = gateway;
+  const reach = backend.reach(gateway);
   const book =
     backend.sanctions &&
-    new SanctionBook(gateway.sanctions, backend.sanctions, gateway);
-  const api = createApi(apiPorts(config, backend, gateway, book));
+    new SanctionBook(gateway.sanctions, backend.sanctions, reach);
+  const api = createApi(apiPorts(config, backend, gateway, reach, book));
   let draining = false;
   // So that a listener with another certificate can come beside it.
   const claimed =
@@ -191,10 +192,11 @@ function manyThreads(
   trial?: Trial,
 ): Roomcast {
   hub.backend = backend;
+  const reach = backend.reach(hub);
   const book =
     backend.sanctions &&
-    new SanctionBook(hub.sanctions, backend.sanctions, hub);
-  hub.api = createApi(apiPorts(config, backend, hub, book));
+    new SanctionBook(hub.sanctions, backend.sanctions, reach);
+  hub.api = createApi(apiPorts(config, backend, hub, reach, book));
   const threads = new Threads({
     config,
     auth,

@@ -8,7 +8,7 @@ import {
   type Range,
 } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
-import type { Roster } from "../gateway/directory.ts";
+import type { Census } from "../gateway/directory.ts";
 import type { Reach } from "../gateway/orders.ts";
 import type { SanctionBook } from "./sanction-book.ts";
 
@@ -19,7 +19,7 @@ import type { SanctionBook } from "./sanction-book.ts";
 export interface ApiPorts {
   readonly config: Config;
   readonly epoch: string;
-  readonly roster: Roster;
+  readonly roster: Census;
   readonly reach: Reach;
   /** Undefined where this server cannot keep them. */
   readonly sanctions: SanctionBook | undefined;
@@ -37,15 +37,16 @@ export interface ApiPorts {
 /** @param fanout what takes events to connections: the gateway, or the hub for all of them */
 export function apiPorts<Origin>(
   config: Config,
-  { broker, roster }: { broker: MainBroker<Origin>; roster: Roster },
-  fanout: Reach & { overloaded(room: string): boolean },
+  { broker, roster }: { broker: MainBroker<Origin>; roster: Census },
+  fanout: { overloaded(room: string): boolean },
+  reach: Reach,
   sanctions: SanctionBook | undefined,
 ): ApiPorts {
   return {
     config,
     epoch: broker.epoch,
     roster,
-    reach: fanout,
+    reach,
     sanctions,
     read: (room, range) => broker.read(room, range),
     delete: (room, target) => broker.delete(room, target),

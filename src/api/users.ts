@@ -44,6 +44,7 @@ export const USER_ROUTES = [
     description:
       "With code 4020, after which clients do not come back by themselves. Nothing keeps the user from connecting again: see bans.",
     answers: { 200: { description: "They are closed", schema: Reached } },
+    fails: [504],
     async run({ reach }, { params }) {
       const user = params.user!;
       const connections = await reach.carryOut({ act: "disconnect", user });
@@ -59,6 +60,7 @@ export const USER_ROUTES = [
     description:
       "Each of the user's connections leaves the room and is told so. Nothing keeps the user from joining again: see bans.",
     answers: { 200: { description: "They are out", schema: Reached } },
+    fails: [504],
     async run({ reach }, { params }) {
       const [user, room] = [params.user!, params.room!];
       const connections = await reach.carryOut({ act: "remove", user, room });

@@ -3,15 +3,18 @@ import type { SanctionStore } from "../data/sanctions-file.ts";
 import type {
   Directory,
   DirectoryListener,
-  Roster,
+  Census,
 } from "../gateway/directory.ts";
+import type { Reach } from "../gateway/orders.ts";
 
 /** What gateways stand on: where events go, who is counted, what sessions are signed with. */
 export interface Backend<From> {
   readonly broker: MainBroker<From>;
   readonly directory: Directory;
   /** What the application's back end may ask the directory. */
-  readonly roster: Roster;
+  readonly roster: Census;
+  /** Carries orders out at all servers. @param here does so at this one */
+  reach(here: Reach): Reach;
   /** Where bans and mutes are kept; undefined where they cannot be. */
   readonly sanctions: SanctionStore | undefined;
   readonly sessionKey: Uint8Array | string;

@@ -50,6 +50,7 @@ export function openEmbedded<From>(
     broker,
     directory,
     roster: directory,
+    reach: (here) => here,
     sanctions: folder ? new SanctionsFile(folder.file("sanctions")) : UNKEPT,
     sessionKey,
     historyIn: folder ? config.data : "memory",

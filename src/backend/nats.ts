@@ -1,7 +1,9 @@
 import { NatsBroker } from "../broker/nats/nats.ts";
 import type { LinkOptions } from "../broker/nats/link.ts";
+import { BrokerError } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
 import { AdmissionCount } from "../gateway/admission.ts";
+import type { Order, Reach } from "../gateway/orders.ts";
 import { DEAD_AFTER_MS, NodeDirectory } from "../nodes/node-directory.ts";
 import { newNodeId } from "../nodes/subjects.ts";
 import { withWebhooks } from "../webhooks/webhooks.ts";
@@ -47,6 +49,7 @@ export async function openNats<From>(
   );
   const broker = withWebhooks(nats, config, tell);
   let directory: NodeDirectory | undefined;
+  let here: Reach | undefined;
   try {
     directory = await NodeDirectory.open(
       {
@@ -61,12 +64,16 @@ export async function openNats<From>(
         config.maxConnectionsPerAddress,
       ),
       listener,
-      { tell, onEnd, onCommand: () => null },
+      { tell, onEnd, onCommand: (order) => here?.carryOut(order) ?? 0 },
     );
     return {
       broker,
       directory,
       roster: directory,
+      reach(reach) {
+        here = reach;
+        return { carryOut: (order) => carryOutAtAll(directory!, order) };
+      },
       // Servers would have to know each other's.
       sanctions: undefined,
       sessionKey: config.sessionKey || (await directory.sharedSessionKey()),
@@ -83,4 +90,26 @@ export async function openNats<From>(
     await broker.close();
     throw error;
   }
+}
+
+/**
+ * @returns connections at all nodes that it was about
+ * @throws BrokerError (as a rejection) a node did not answer
+ */
+async function carryOutAtAll(
+  directory: NodeDirectory,
+  order: Order,
+): Promise<number> {
+  const { replies, missing } = await directory.broadcast(order);
+  let reached = 0;
+  let failed = missing.length;
+  for (const reply of replies.values())
+    if (typeof reply === "number") reached += reply;
+    else failed++;
+  if (failed > 0)
+    throw new BrokerError(
+      "outcome_unknown",
+      `${failed} of the servers did not say that it is done: ask again`,
+    );
+  return reached;
 }

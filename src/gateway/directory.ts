@@ -86,7 +86,7 @@ export interface Totals {
 }
 
 /** What may be asked about everybody who is counted; for the application's back end, which asks now and then. */
-export interface Roster {
+export interface Census {
   /** Rooms with users in them whose names come after `after`, in the order of UTF-16 units. */
   rooms(
     after: string,

@@ -9,7 +9,7 @@ import type {
   Members,
   Place,
   RoomCount,
-  Roster,
+  Census,
   Totals,
 } from "./directory.ts";
 import { Presence, presenceDelay } from "./presence.ts";
@@ -22,7 +22,7 @@ interface LocalRoom {
 }
 
 /** The directory of one process: maps, and answers at once. */
-export class LocalDirectory implements Directory, Roster {
+export class LocalDirectory implements Directory, Census {
   /** Rooms with users in them, or with changes to tell. */
   readonly #rooms = new Map<string, LocalRoom>();
   #connections = 0;

@@ -1,11 +1,8 @@
+import type { Order } from "../gateway/orders.ts";
 import type { CommandMessage, CommandReply } from "./wire.ts";
 
 /** What a node can have all others do. */
-export type Command = {
-  readonly kind: "disconnect";
-  /** User id. */
-  readonly user: string;
-};
+export type Command = Order;
 
 /** What all nodes answered. */
 export interface Replies {

@@ -165,7 +165,7 @@ describe.skipIf(!natsServer)("several nodes on one NATS", () => {
     expect(two.notes).toEqual([note]);
     // What was said later has arrived: so what was said before would have.
     const replies = await one.directory.broadcast({
-      kind: "disconnect",
+      act: "disconnect",
       user: "x",
     });
     expect(replies.missing).toEqual([]);
@@ -176,7 +176,7 @@ describe.skipIf(!natsServer)("several nodes on one NATS", () => {
   test("a command reaches all nodes, and their answers are gathered", async () => {
     const nodes = await open(3);
     const [one] = nodes as [TestNode];
-    const command = { kind: "disconnect", user: "ann" } as const;
+    const command = { act: "disconnect", user: "ann" } as const;
     const { replies, missing } = await one.directory.broadcast(command);
     expect(missing).toEqual([]);
     expect([...replies.keys()].toSorted()).toEqual(

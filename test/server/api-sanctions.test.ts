@@ -1,4 +1,5 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
+import { FOR_GOOD } from "../../src/data/sanctions-file.ts";
 import { RoomcastClient, type RoomcastError } from "../../src/client/index.ts";
 import { BackEnd, KEY } from "../support/api.ts";
 import { Client, type Message } from "../support/client.ts";
@@ -6,6 +7,7 @@ import {
   InProcessServer,
   ServerProcess,
   TempFolder,
+  THREADS,
 } from "../support/server.ts";
 import { event, received } from "./helpers.ts";
 
@@ -256,4 +258,41 @@ test("what a sanction must hold is checked", async () => {
   ])
     expect((await back.post("/bans", body)).status).toBe(400);
   expect((await back.get("/bans")).body.users).toEqual([]);
+});
+
+describe.skipIf(THREADS > 1)("a ban that comes in the very moment", () => {
+  const ban = (user: string, room: string) =>
+    ({ kind: "ban", user, room, until: FOR_GOOD }) as const;
+
+  test("between the look at an upgrade and the connection closes that", async () => {
+    await using server = serve();
+    using ann = await Client.connect(server.url);
+    const { sanctions, directory } = server.roomcast.gateway!;
+    const { admit } = directory;
+    using _ = spyOn(directory, "admit").mockImplementation((...who) => {
+      sanctions.set(ban(ann.user.id, ""));
+      return admit.apply(directory, who);
+    });
+    const again = await Client.connect(
+      server.url,
+      "json",
+      `session=${ann.welcome.session}`,
+    );
+    expect(await again.closed).toMatchObject({ code: 4011 });
+  });
+
+  test("between the look at a join and the membership refuses that", async () => {
+    await using server = serve();
+    using ann = await Client.connect(server.url);
+    const { sanctions, meter } = server.roomcast.gateway!;
+    const { turn } = meter;
+    using _ = spyOn(meter, "turn").mockImplementation(() => {
+      sanctions.set(ban(ann.user.id, "r"));
+      return turn.call(meter);
+    });
+    expect(await ann.join("r")).toMatchObject({ code: "banned" });
+    const back = await BackEnd.at(server.http);
+    expect((await back.get("/rooms/r/members")).body.count).toBe(0);
+    expect(await ann.say("r", "x")).toMatchObject({ code: "not_joined" });
+  });
 });
