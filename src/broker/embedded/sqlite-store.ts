@@ -37,6 +37,7 @@ export interface CommitGate {
 }
 
 const SECOND_MS = 1000;
+const NONE: readonly number[] = [];
 /** A move of few rows rewrites many pages: wait for this many rows, or for the interval. */
 const MOVE_ROWS = 200_000;
 
@@ -133,12 +134,7 @@ export class SqliteStore implements Store {
   }
 
   append(batch: readonly NewEvent[]): void {
-    const erased: number[] = [];
-    for (const { room, target } of batch) {
-      const row = target > 0 ? this.#rowOf(room, target) : undefined;
-      if (row !== undefined) erased.push(row);
-    }
-    let row = this.#log.append(batch, this.#removable(), erased);
+    let row = this.#log.append(batch, this.#removable(), this.#erased(batch));
     this.#remember(batch[0]!.ts, row);
     for (const event of batch) {
       this.#tail.add(event.room, event.seq, row);
@@ -197,6 +193,20 @@ export class SqliteStore implements Store {
     this.#mover.terminate();
     this.#history.close();
     this.#log.close();
+  }
+
+  /**
+   * Log rows of the messages that a batch deletes.
+   * @throws StoreError
+   */
+  #erased(batch: readonly NewEvent[]): readonly number[] {
+    let rows: number[] | undefined;
+    for (const event of batch) {
+      if (event.target === 0) continue;
+      const row = this.#rowOf(event.room, event.target);
+      if (row !== undefined) (rows ??= []).push(row);
+    }
+    return rows ?? NONE;
   }
 
   /**
