@@ -62,6 +62,9 @@ describe("a banned user", () => {
       expect(answer.status).toBe(403);
       expect(await answer.json()).toMatchObject({ code: "banned" });
     }
+    // A browser hides the answer; its page can ask again without an upgrade.
+    const plain = await fetch(`${server.http}/chat?session=${session}`);
+    expect(await plain.json()).toMatchObject({ code: "banned" });
     const posted = await back.post("/rooms/r/messages", { user, text: "x" });
     expect(posted).toMatchObject({ status: 403, body: { code: "banned" } });
     expect((await bob.request({ action: "ping" })).action).toBe("pong");
