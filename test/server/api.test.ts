@@ -3,6 +3,8 @@ import { connect } from "node:net";
 import { RoomcastClient, type RoomcastError } from "../../src/client/index.ts";
 import { BackEnd, KEY } from "../support/api.ts";
 import { Client } from "../support/client.ts";
+import { Proxy } from "../support/proxy.ts";
+import { Random, testSeed } from "../support/random.ts";
 import { InProcessServer } from "../support/server.ts";
 import { event, range, say, seqs, texts } from "./helpers.ts";
 
@@ -500,4 +502,50 @@ describe("a message that the back end deletes", () => {
     expect((await back.delete(`${path}/2`)).status).toBe(404);
     expect((await back.get("/rooms/r")).body.seq).toBe(2);
   });
+});
+
+test("clients that are lost and come back end with what the room holds, whatever was deleted meanwhile", async () => {
+  const seed = testSeed();
+  const random = new Random(seed);
+  await using server = serve("--ring-events-per-room", "8");
+  const back = await BackEnd.at(server.http);
+  const { port } = server.roomcast.server;
+  await using proxy = await Proxy.start(port);
+  const shown: Map<number, string>[] = [];
+  const clients: RoomcastClient[] = [];
+  const latest: (() => number)[] = [];
+  for (const format of ["json", "msgpack"] as const) {
+    const chat = new RoomcastClient(proxy.url, { format, name: format });
+    const room = await chat.join("r");
+    const held = new Map<number, string>();
+    room.on("message", ({ seq, text }) => held.set(seq, text));
+    room.on("deleted", ({ target }) => held.delete(target));
+    room.on("reset", () => {
+      throw new Error("nothing was trimmed");
+    });
+    clients.push(chat);
+    shown.push(held);
+    latest.push(() => room.position!.seq);
+  }
+  using bob = await Client.connect(server.url);
+  await bob.join("r", { echo: false });
+  const alive = new Map<number, string>();
+  let last = 0;
+  for (let step = 0; step < 150; step++) {
+    if (random.chance(0.1)) proxy.cut();
+    if (random.chance(0.4) && alive.size > 0) {
+      const target = random.pick([...alive.keys()]);
+      alive.delete(target);
+      await back.delete(`/rooms/r/messages/${target}`);
+      last++;
+    } else {
+      const { seq } = await bob.say("r", `m${step}`);
+      alive.set(seq, `m${step}`);
+      last = seq;
+    }
+  }
+  for (const at of latest) while (at() < last) await Bun.sleep(1);
+  for (const held of shown)
+    expect([...held].toSorted(), `seed ${seed}`).toEqual([...alive].toSorted());
+  await Promise.all(clients.map((client) => client.close()));
 });
