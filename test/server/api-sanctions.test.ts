@@ -1,4 +1,4 @@
-import { describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import { FOR_GOOD } from "../../src/data/sanctions-file.ts";
 import { RoomcastClient, type RoomcastError } from "../../src/client/index.ts";
 import { BackEnd, KEY } from "../support/api.ts";
@@ -10,6 +10,9 @@ import {
   THREADS,
 } from "../support/server.ts";
 import { event, received } from "./helpers.ts";
+
+// The preload's reaches only the first file of a run. It only ends what hangs.
+setDefaultTimeout(60_000);
 
 const serve = (...flags: string[]): InProcessServer =>
   new InProcessServer("--api-key", KEY, ...flags);

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect } from "node:net";
 import { RoomcastClient, type RoomcastError } from "../../src/client/index.ts";
 import { BackEnd, KEY } from "../support/api.ts";
@@ -7,6 +7,9 @@ import { Proxy } from "../support/proxy.ts";
 import { Random, testSeed } from "../support/random.ts";
 import { InProcessServer } from "../support/server.ts";
 import { event, range, say, seqs, texts } from "./helpers.ts";
+
+// The preload's reaches only the first file of a run. It only ends what hangs.
+setDefaultTimeout(60_000);
 
 const serve = (...flags: string[]): InProcessServer =>
   new InProcessServer("--api-key", `not-this-one-but-another,${KEY}`, ...flags);

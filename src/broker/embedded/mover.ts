@@ -54,6 +54,8 @@ const EVENTS_PER_PRUNE = 2_000;
 const ROOMS_PER_PRUNE = 100;
 /** A vacuum takes at most this part of the mover's time, and is not for larger files. */
 const VACUUM_SHARE = 1 / 60;
+/** After one that failed: for want of room, say. */
+const VACUUM_RETRY_MS = 60_000;
 const MAX_VACUUM_BYTES = 4 * 1024 ** 3;
 
 class Mover {
@@ -180,8 +182,13 @@ class Mover {
       const { message } = error as Error;
       post({ type: "warning", message: `the history's vacuum: ${message}` });
     }
-    const took = performance.now() - began;
-    this.#vacuumAt = performance.now() + took / VACUUM_SHARE;
+    const now = performance.now();
+    this.#vacuumAt =
+      now +
+      Math.max(
+        (now - began) / VACUUM_SHARE,
+        stale.vacuum ? VACUUM_RETRY_MS : 0,
+      );
   }
 
   #cleaned(): void {
