@@ -1,5 +1,4 @@
 import type { RoomcastClient, Room } from "../client/index.ts";
-import { CLOSE_CODES } from "../protocol/errors.ts";
 import { onFailedAttempt } from "./connecting.ts";
 import { harmless, messageLine, type Style } from "./line.ts";
 import type { ChatOptions } from "./options.ts";
@@ -14,7 +13,7 @@ const COMMANDS =
 
 /** What the client says of a connection that ended without a reason tells a person nothing. */
 const because = (reason: string | undefined): string =>
-  reason && reason !== CLOSE_CODES[1006].meaning ? ` (${reason})` : "";
+  reason && reason !== "code 1006" ? ` (${reason})` : "";
 
 /** A person's conversation: one room at a time, lines in, lines out. */
 export class Conversation {
