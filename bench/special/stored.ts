@@ -80,7 +80,7 @@ export async function fill(
     );
     const events = db.prepare(
       `WITH RECURSIVE n (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < ?2)
-       INSERT INTO events SELECT ?1, seq, ?3 + CAST(seq * ?4 AS INTEGER), 'guest:0123456789abcdef', 'u000001', NULL, ?5, NULL FROM n`,
+       INSERT INTO events (room, seq, ts, user, name, id, text, data) SELECT ?1, seq, ?3 + CAST(seq * ?4 AS INTEGER), 'guest:0123456789abcdef', 'u000001', NULL, ?5, NULL FROM n`,
     );
     const text = "stored ".padEnd(text_bytes, "x");
     for (let at = 0; at < rooms; at += ROOMS_PER_TRANSACTION) {
