@@ -45,7 +45,7 @@ test.skipIf(!natsServer).each([1, 3])(
     expect((await back.delete(`/users/${user}/connections`)).body).toEqual({
       connections: 1,
     });
-    expect((await ann.closed).code).toBe(4010);
+    expect((await ann.closed).code).toBe(4020);
 
     // What it cannot do yet, it says.
     const { seq } = sent.body;

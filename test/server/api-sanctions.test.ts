@@ -284,7 +284,7 @@ describe.skipIf(THREADS > 1)("a ban that comes in the very moment", () => {
       "json",
       `session=${ann.welcome.session}`,
     );
-    expect(await again.closed).toMatchObject({ code: 4011 });
+    expect(await again.closed).toMatchObject({ code: 4021 });
   });
 
   test("between the look at a join and the membership refuses that", async () => {
