@@ -510,7 +510,13 @@ describe("a message that the back end deletes", () => {
 test("clients that are lost and come back end with what the room holds, whatever was deleted meanwhile", async () => {
   const seed = testSeed();
   const random = new Random(seed);
-  await using server = serve("--ring-events-per-room", "8");
+  await using server = serve(
+    "--ring-events-per-room",
+    "8",
+    // As fast as it can: some seeds send more than a burst.
+    "--max-messages-per-second",
+    "0",
+  );
   const back = await BackEnd.at(server.http);
   const { port } = server.roomcast.server;
   await using proxy = await Proxy.start(port);
@@ -543,6 +549,7 @@ test("clients that are lost and come back end with what the room holds, whatever
       last++;
     } else {
       const { seq } = await bob.say("r", `m${step}`);
+      expect(seq, `seed ${seed}`).toBe(last + 1);
       alive.set(seq, `m${step}`);
       last = seq;
     }
