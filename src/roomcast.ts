@@ -1,3 +1,4 @@
+import packageJson from "../package.json" with { type: "json" };
 import { Auth } from "./auth/auth.ts";
 import { readAuthSettings, type AuthSettings } from "./auth/settings.ts";
 import { readTls, type Tls } from "./auth/tls.ts";
@@ -16,6 +17,9 @@ import { Gateway } from "./gateway/gateway.ts";
 import { startHousekeeping } from "./gateway/housekeeping.ts";
 import { serve } from "./gateway/serve.ts";
 import { Sessions } from "./gateway/sessions.ts";
+import { createLogger, type Logger, type LogSink } from "./logging/logger.ts";
+import { Metrics } from "./metrics/metrics.ts";
+import { measureLoopDelay } from "./stats/loop-delay.ts";
 import { Hub } from "./threads/hub.ts";
 import type { HubOrigin } from "./threads/link-events.ts";
 import type { GatewayFigures } from "./threads/link.ts";
@@ -48,49 +52,65 @@ export interface Roomcast {
 
 /**
  * Starts a server with everything inside.
+ * @param sink where its log goes
  * @param trial of gateway threads, in tests
  * @throws ConfigError an option about tokens or certificates
  * @throws DataFolderError the data folder cannot be used
  * @throws Error it cannot listen
  */
-export function startRoomcast(config: Config, trial?: Trial): Roomcast {
-  const guards = readGuards(config);
+export function startRoomcast(
+  config: Config,
+  sink: LogSink = process.stderr,
+  trial?: Trial,
+): Roomcast {
+  const shared = startShared(config, sink);
   if (config.threads === 1) {
     const listener = new GatewayListener();
-    return oneThread(config, guards, openEmbedded(config, listener), listener);
+    const backend = openEmbedded(config, listener, shared.logger);
+    return oneThread(shared, backend, listener);
   }
-  const hub = new Hub(config);
-  return manyThreads(config, guards, openEmbedded(config, hub), hub, trial);
+  const hub = new Hub(config, sink);
+  const backend = openEmbedded(config, hub, shared.logger);
+  return manyThreads(shared, backend, hub, trial);
 }
 
 /**
  * Starts a server whose history is in NATS, one of perhaps many.
  * @param onEnd told once, when it must end: its store is not the one of the start any more
+ * @param sink where its log goes
  * @throws NatsError NATS cannot be used
  * @throws Error it cannot listen
  */
 export async function startOnNats(
   config: Config,
   onEnd: (reason: string) => void,
+  sink: LogSink = process.stderr,
 ): Promise<Roomcast> {
-  const guards = readGuards(config);
+  const shared = startShared(config, sink);
+  const { logger } = shared;
   if (config.threads === 1) {
     const listener = new GatewayListener();
-    const backend = await openNats(config, listener, onEnd);
-    return oneThread(config, guards, backend, listener);
+    const backend = await openNats(config, listener, onEnd, logger);
+    return oneThread(shared, backend, listener);
   }
-  const hub = new Hub(config);
-  return manyThreads(config, guards, await openNats(config, hub, onEnd), hub);
+  const hub = new Hub(config, sink);
+  const backend = await openNats(config, hub, onEnd, logger);
+  return manyThreads(shared, backend, hub);
 }
 
-/** What the options say about who comes in, and how: read once, for all gateways. */
-interface Guards {
+/** What both kinds of server have. */
+interface Shared {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** What the options say about who comes in, and how: read once, for all gateways. */
   readonly auth: AuthSettings;
   readonly tls: Tls | undefined;
 }
 
 /** @throws ConfigError */
-const readGuards = (config: Config): Guards => ({
+const startShared = (config: Config, sink: LogSink): Shared => ({
+  config,
+  logger: createLogger(config.logLevel, sink),
   auth: readAuthSettings(config),
   tls: readTls(config),
 });
@@ -113,8 +133,7 @@ class GatewayListener implements BackendListener<Origin> {
 
 /** Backend and gateway in one thread: no event crosses anything. */
 function oneThread(
-  config: Config,
-  { auth, tls }: Guards,
+  { config, logger, auth, tls }: Shared,
   backend: Backend<Origin>,
   listener: GatewayListener,
 ): Roomcast {
@@ -122,16 +141,33 @@ function oneThread(
     config,
     backend.broker,
     backend.directory,
-    new Auth(auth, (message) => console.error(`roomcast: ${message}`)),
+    new Auth(auth, (message) => logger.warn(message)),
     (topic, frame, compress, except) =>
       server.publish(topic, frame, compress, except),
+    logger,
   );
   listener.gateway = gateway;
   const reach = backend.reach(gateway);
   const book =
     backend.sanctions &&
-    new SanctionBook(gateway.sanctions, backend.sanctions, reach);
-  const api = createApi(apiPorts(config, backend, gateway, reach, book));
+    new SanctionBook(
+      gateway.sanctions,
+      backend.sanctions,
+      reach,
+      tellSanctions(logger),
+    );
+  const api = createApi(
+    apiPorts(config, backend, gateway, reach, book),
+    logger,
+  );
+  const loopDelay = measureLoopDelay(gateway.stats.loopDelayUs);
+  const metrics = new Metrics(packageJson.version, async () => ({
+    ...(await backend.directory.totals()),
+    rooms: gateway.rooms.count,
+    gateway: gateway.stats,
+    commits: backend.commits,
+    nats: backend.nats,
+  }));
   let draining = false;
   // So that a listener with another certificate can come beside it.
   const claimed =
@@ -145,8 +181,12 @@ function oneThread(
     gateway,
     sessions: new Sessions(backend.sessionKey, config.sessionDays),
     draining: () => draining,
-    otherwise: firstOf(createApiFront(config, api), pageIf(config.page)),
+    otherwise: firstOf(
+      createApiFront(config, api, logger),
+      pageIf(config.page),
+    ),
     run: newRun(),
+    metrics: config.metrics === "on" ? () => metrics.text() : undefined,
   });
   const housekeeping = startHousekeeping(gateway);
 
@@ -174,6 +214,7 @@ function oneThread(
         drainOptions(config, gateway.connections.size),
       );
       clearInterval(housekeeping);
+      clearInterval(loopDelay);
       await backend.broker.flush();
       await server.stop();
       claimed?.release();
@@ -183,10 +224,14 @@ function oneThread(
   };
 }
 
+const tellSanctions =
+  (logger: Logger) =>
+  (error: unknown): void =>
+    logger.error({ err: error }, "ended sanctions stay in their file");
+
 /** The backend in this thread, gateways in others. */
 function manyThreads(
-  config: Config,
-  { auth, tls }: Guards,
+  { config, logger, auth, tls }: Shared,
   backend: Backend<HubOrigin>,
   hub: Hub,
   trial?: Trial,
@@ -195,14 +240,29 @@ function manyThreads(
   const reach = backend.reach(hub);
   const book =
     backend.sanctions &&
-    new SanctionBook(hub.sanctions, backend.sanctions, reach);
-  hub.api = createApi(apiPorts(config, backend, hub, reach, book));
+    new SanctionBook(
+      hub.sanctions,
+      backend.sanctions,
+      reach,
+      tellSanctions(logger),
+    );
+  hub.api = createApi(apiPorts(config, backend, hub, reach, book), logger);
+  const loopDelay = measureLoopDelay(hub.stats.loopDelayUs);
+  const metrics = new Metrics(packageJson.version, async () => ({
+    ...(await backend.directory.totals()),
+    rooms: hub.roomCount,
+    gateway: await threads.stats(),
+    commits: backend.commits,
+    nats: backend.nats,
+  }));
+  hub.metrics = () => metrics.text();
   const threads = new Threads({
     config,
     auth,
     tls,
     hub,
     sessionKey: backend.sessionKey,
+    logger,
     ...(trial && { trial }),
   });
 
@@ -218,6 +278,7 @@ function manyThreads(
     inspect: () => threads.inspect(),
     async drain() {
       await threads.drain(drainOptions(config, hub.connections));
+      clearInterval(loopDelay);
       await backend.broker.flush();
       await threads.stop();
       book?.close();

@@ -1,12 +1,20 @@
+import { isatty } from "node:tty";
 import packageJson from "../package.json" with { type: "json" };
 import { exposureWarning } from "./auth/exposure.ts";
 import { helpText, loadConfig, parseCommandLine } from "./config/load.ts";
 import type { Config } from "./config/options.ts";
+import { openLogOutput } from "./logging/log-output.ts";
+import { createLogger } from "./logging/logger.ts";
 import { startOnNats, startRoomcast, type Roomcast } from "./roomcast.ts";
 
-/** `bun run src/server.ts`: options, server, signals. */
+/** `bun run src/server.ts`: options, log, server, signals. */
 
-function fail(message: string): never {
+const STDOUT = 1;
+/** For the log's last lines, if whoever reads it is slow. */
+const FLUSH_MS = 1000;
+
+/** Before there is a server, or a log: one line for whoever starts it. */
+function refuse(message: string): never {
   console.error(`roomcast: ${message}`);
   process.exit(1);
 }
@@ -24,56 +32,90 @@ function readConfig(): Config {
   return loadConfig(commandLine, process.env);
 }
 
-async function start(): Promise<{ config: Config; roomcast: Roomcast }> {
+/** Runs what may fail for a reason that tells itself in one line: a port in use, a folder of somebody else. */
+async function orRefuse<T>(start: () => T | Promise<T>): Promise<T> {
   try {
-    const config = readConfig();
-    const roomcast = config.nats
-      ? await startOnNats(config, (reason) =>
-          // Clients come back to a server that knows the store as it is now.
-          fail(`${reason}: this server must be started anew`),
-        )
-      : startRoomcast(config);
-    return { config, roomcast };
+    return await start();
   } catch (error) {
-    // Also a port in use, a folder of somebody else, a file of a newer version: all tell themselves in one line.
-    return fail((error as Error).message);
+    return refuse((error as Error).message);
   }
 }
 
-const { config, roomcast } = await start();
+const config = await orRefuse(readConfig);
+const output = await openLogOutput(STDOUT, isatty(STDOUT));
+const logger = createLogger(config.logLevel, output);
+
+let unread = false;
+// Wherever it ends, its last lines are the ones that matter.
+process.on("exit", () => {
+  if (!unread) output.flushSync();
+});
+
+function leave(code: number): void {
+  output.flush(() => process.exit(code));
+  setTimeout(() => {
+    unread = true;
+    process.exit(code);
+  }, FLUSH_MS);
+}
+
+// A mistake of ours: what is in memory may be wrong, so nothing more may happen.
+function crash(error: unknown): never {
+  logger.fatal({ err: error }, "an unexpected error ends the server");
+  process.exit(1);
+}
+process.on("uncaughtException", crash);
+process.on("unhandledRejection", crash);
+
+const roomcast: Roomcast = await orRefuse(() =>
+  config.nats
+    ? startOnNats(
+        config,
+        (reason) => {
+          // Clients come back to a server that knows the store as it is now.
+          logger.fatal({ reason }, "this server must be started anew");
+          leave(1);
+        },
+        output,
+      )
+    : startRoomcast(config, output),
+);
 // Without a certificate a hangup ends the program, as it does everywhere.
 if (config.tlsCert)
   process.on("SIGHUP", () => {
     try {
       roomcast.reloadTls();
-      console.log("roomcast: SIGHUP: the certificate was read again");
+      logger.info("SIGHUP: the certificate was read again");
     } catch (error) {
-      console.error(
-        `roomcast: SIGHUP: the certificate stays as it was: ${(error as Error).message}`,
+      logger.error(
+        { reason: (error as Error).message },
+        "SIGHUP: the certificate stays as it was",
       );
     }
   });
 
 let signals = 0;
 async function shutDown(signal: string): Promise<void> {
-  if (++signals > 1)
-    fail(`second signal: leaving ${roomcast.connections} connections at once`);
-  console.log(
-    `roomcast: ${signal}: draining ${roomcast.connections} connections`,
-  );
+  const { connections } = roomcast;
+  if (++signals > 1) {
+    logger.warn({ signal, connections }, "second signal: leaving at once");
+    return leave(1);
+  }
+  logger.info({ signal, connections }, "draining");
   // Whatever hangs (a disk, say): the deadline holds. What was acknowledged is stored already.
-  setTimeout(
-    () => fail("the deadline passed: leaving"),
-    config.drainTimeoutMs,
-  ).unref();
+  setTimeout(() => {
+    logger.error("the deadline passed: leaving");
+    leave(1);
+  }, config.drainTimeoutMs).unref();
   try {
     await roomcast.drain();
   } catch (error) {
     // A full disk, say. What was acknowledged is stored; the next start finds the files as after a kill.
-    fail(`the end was not clean: ${(error as Error).message}`);
+    logger.error({ err: error }, "the end was not clean");
+    return leave(1);
   }
-  console.log("roomcast: done");
-  process.exit(0);
+  logger.info("done");
+  leave(0);
 }
 process.on("SIGTERM", () => void shutDown("SIGTERM"));
 process.on("SIGINT", () => void shutDown("SIGINT"));
@@ -82,8 +124,8 @@ process.on("SIGINT", () => void shutDown("SIGINT"));
 const { hostname, port } = roomcast.server;
 const shown =
   hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
-console.log(
+logger.info(
   `roomcast listens on ${config.tlsCert ? "https" : "http"}://${shown}:${port} (sockets at /chat), history in ${roomcast.historyIn}`,
 );
 const warning = exposureWarning(config);
-if (warning) console.error(`roomcast: ${warning}`);
+if (warning) logger.warn(warning);

@@ -8,11 +8,11 @@ const src = join(root, "src");
 /** Folders of src in the order in which they may import: only from a stage before their own. The last is src itself. */
 const STAGES: readonly (readonly string[])[] = [
   ["collections", "protocol"],
-  ["config", "data", "client"],
+  ["config", "data", "client", "logging", "stats"],
   ["auth", "broker"],
   ["gateway", "webhooks"],
   ["nodes"],
-  ["backend", "terminal", "web", "api"],
+  ["backend", "terminal", "web", "metrics", "api"],
   ["threads"],
   ["."],
 ];

@@ -1,3 +1,4 @@
+import type { Logger } from "../logging/logger.ts";
 import { BrokerError } from "../broker/broker.ts";
 import { ProtocolError, type ErrorCode } from "../protocol/errors.ts";
 
@@ -61,7 +62,7 @@ const STATUS: { readonly [code in ApiErrorCode]?: number } = {
 };
 
 /** A failure as an answer. One that nobody expected is a mistake in this program, and costs this request only. */
-export function failure(error: unknown): ApiAnswer {
+export function failure(error: unknown, logger: Logger): ApiAnswer {
   if (error instanceof ApiError) return errorAnswer(error);
   if (error instanceof ProtocolError || error instanceof BrokerError) {
     const { code, message, retryAfterMs } = error;
@@ -69,7 +70,7 @@ export function failure(error: unknown): ApiAnswer {
       new ApiError(STATUS[code] ?? 400, code, message, {}, retryAfterMs),
     );
   }
-  console.error("roomcast: a request to the API failed:", error);
+  logger.error({ err: error }, "a request to the API failed");
   return errorAnswer(new ApiError(500, "internal", "the server failed"));
 }
 

@@ -1,3 +1,4 @@
+import type { Logger } from "../logging/logger.ts";
 import {
   ApiError,
   failure,
@@ -20,7 +21,7 @@ interface Compiled extends Route {
 const segmentsOf = (path: string): string[] => path.split("/").slice(1);
 
 /** Answers requests from the table of routes. In the main thread. */
-export function createApi(ports: ApiPorts): ApiHandler {
+export function createApi(ports: ApiPorts, logger: Logger): ApiHandler {
   const routes = ROUTES.map((route): Compiled => ({
     ...route,
     segments: segmentsOf(route.path),
@@ -56,7 +57,7 @@ export function createApi(ports: ApiPorts): ApiHandler {
     return { status, body: said ? JSON.stringify(said) : "", headers: {} };
   }
 
-  return (request) => answer(request).catch(failure);
+  return (request) => answer(request).catch((error) => failure(error, logger));
 }
 
 const isParameter = (segment: string): boolean => segment.startsWith("{");

@@ -1,3 +1,4 @@
+import type { Logger } from "../logging/logger.ts";
 import type { Config } from "../config/options.ts";
 import {
   ApiError,
@@ -30,6 +31,7 @@ export const maxBodyBytes = ({ maxFrameBytes }: Config): number =>
 export function createApiFront(
   config: Config,
   handle: ApiHandler,
+  logger: Logger,
 ): (request: Request, pathname: string) => Promise<Response> | undefined {
   const keys = new ApiKeys(config.apiKey);
   const maxBytes = maxBodyBytes(config);
@@ -85,7 +87,9 @@ export function createApiFront(
       !(pathname === PREFIX || pathname.startsWith(`${PREFIX}/`))
     )
       return undefined;
-    return answer(request, pathname).catch(failure).then(toResponse);
+    return answer(request, pathname)
+      .catch((error) => failure(error, logger))
+      .then(toResponse);
   };
 }
 

@@ -15,6 +15,8 @@ export class SanctionBook {
     readonly list: Sanctions,
     private readonly store: SanctionStore,
     private readonly reach: Reach,
+    /** Told when ended sanctions cannot be taken from the store. */
+    private readonly onFailure: (error: unknown) => void = () => {},
   ) {
     for (const sanction of store.all()) list.set(sanction);
     this.#timer = setInterval(() => this.sweep(Date.now()), SWEEP_MS);
@@ -65,7 +67,7 @@ export class SanctionBook {
       for (const ended of this.list.sweep(now)) this.store.remove(ended);
     } catch (error) {
       // They are read again at the next start, and have ended all the same.
-      console.error("roomcast: ended sanctions stay in their file:", error);
+      this.onFailure(error);
     }
   }
 

@@ -6,6 +6,8 @@ import type {
   Census,
 } from "../gateway/directory.ts";
 import type { Reach } from "../gateway/orders.ts";
+import type { NatsFigures } from "../broker/nats/nats.ts";
+import type { CommitStats } from "../stats/commit-stats.ts";
 
 /** What gateways stand on: where events go, who is counted, what sessions are signed with. */
 export interface Backend<From> {
@@ -20,13 +22,12 @@ export interface Backend<From> {
   readonly sessionKey: Uint8Array | string;
   /** Where history is kept, as the greeting tells it. */
   readonly historyIn: string;
+  /** What there is to tell of how events are stored: one of the two. */
+  readonly commits: CommitStats | undefined;
+  readonly nats: NatsFigures | undefined;
   /** Stores what is in flight, and lets go of files and connections. After the last connection of a client. */
   close(): Promise<void>;
 }
-
-/** Tells an operator something, in a line. */
-export const tell = (message: string): void =>
-  console.error(`roomcast: ${message}`);
 
 /** What a backend calls, from its first subscription or entered room on. */
 export interface BackendListener<From> extends DirectoryListener {

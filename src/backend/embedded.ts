@@ -4,14 +4,16 @@ import {
 } from "../broker/embedded/embedded.ts";
 import { MemoryStore } from "../broker/embedded/memory-store.ts";
 import { SqliteStore } from "../broker/embedded/sqlite-store.ts";
+import type { Logger } from "../logging/logger.ts";
 import type { Config } from "../config/options.ts";
 import { DataFolder } from "../data/folder.ts";
 import { SanctionsFile, UNKEPT } from "../data/sanctions-file.ts";
 import { AdmissionCount } from "../gateway/admission.ts";
+
 import { LocalDirectory } from "../gateway/local-directory.ts";
 import { GuestCounter, Users } from "../gateway/users.ts";
 import { withWebhooks } from "../webhooks/webhooks.ts";
-import { tell, type Backend, type BackendListener } from "./backend.ts";
+import type { Backend, BackendListener } from "./backend.ts";
 
 const DAY_MS = 86_400_000;
 /** From how many events a millisecond on commits are paced: a synced commit is ten times as dear. */
@@ -26,6 +28,7 @@ export interface EmbeddedBackend<From> extends Backend<From> {
 export function openEmbedded<From>(
   config: Config,
   listener: BackendListener<From>,
+  logger: Logger,
 ): EmbeddedBackend<From> {
   const folder =
     config.history === "sqlite" ? DataFolder.open(config.data) : undefined;
@@ -36,14 +39,15 @@ export function openEmbedded<From>(
     config.sessionKey ||
     folder?.sessionKey() ||
     crypto.getRandomValues(new Uint8Array(32));
-  const broker = withWebhooks(
-    openBroker(config, folder, listener),
-    config,
-    tell,
+  const embedded = openBroker(config, folder, listener, logger);
+  const broker = withWebhooks(embedded, config, (message) =>
+    logger.warn(message),
   );
   const directory = new LocalDirectory(
     new AdmissionCount(config.maxConnections, config.maxConnectionsPerAddress),
-    new Users(guests),
+    new Users(guests, (error) =>
+      logger.error({ err: error }, "the guest counter fails"),
+    ),
     listener,
   );
   return {
@@ -54,6 +58,8 @@ export function openEmbedded<From>(
     sanctions: folder ? new SanctionsFile(folder.file("sanctions")) : UNKEPT,
     sessionKey,
     historyIn: folder ? config.data : "memory",
+    commits: embedded.commits,
+    nats: undefined,
     async close() {
       await broker.close();
       guests.close();
@@ -66,6 +72,7 @@ function openBroker<From>(
   config: Config,
   folder: DataFolder | undefined,
   { deliver }: BackendListener<From>,
+  logger: Logger,
 ): EmbeddedBroker<From> {
   const options: EmbeddedOptions = {
     ...config,
@@ -92,7 +99,8 @@ function openBroker<From>(
     logFile: folder.file("log"),
     historyFile: folder.file("history"),
     durability: config.durability,
-    onFailure: (message) => tell(`the store fails: ${message}`),
+    onFailure: (message) =>
+      logger.error({ reason: message }, "the store fails"),
   });
   const broker = new EmbeddedBroker(store, deliver, options);
   store.gate = broker;

@@ -1,13 +1,14 @@
 import { NatsBroker } from "../broker/nats/nats.ts";
 import type { LinkOptions } from "../broker/nats/link.ts";
 import { BrokerError } from "../broker/broker.ts";
+import type { Logger } from "../logging/logger.ts";
 import type { Config } from "../config/options.ts";
 import { AdmissionCount } from "../gateway/admission.ts";
 import type { Order, Reach } from "../gateway/orders.ts";
 import { DEAD_AFTER_MS, NodeDirectory } from "../nodes/node-directory.ts";
 import { newNodeId } from "../nodes/subjects.ts";
 import { withWebhooks } from "../webhooks/webhooks.ts";
-import { tell, type Backend, type BackendListener } from "./backend.ts";
+import type { Backend, BackendListener } from "./backend.ts";
 
 const DAY_MS = 86_400_000;
 /** What waits in memory for NATS, beside `--nats-max-in-flight`. */
@@ -23,12 +24,14 @@ export async function openNats<From>(
   config: Config,
   listener: BackendListener<From>,
   onEnd: (reason: string) => void,
+  logger: Logger,
 ): Promise<Backend<From>> {
   const link: LinkOptions = {
     urls: config.nats,
     creds: config.natsCreds,
     ca: config.natsCa,
   };
+  const tell = (message: string): void => logger.warn(message);
   const retentionMs = config.retentionDays * DAY_MS;
   const nats = await NatsBroker.open<From>(
     {
@@ -77,6 +80,10 @@ export async function openNats<From>(
       // Servers would have to know each other's.
       sanctions: undefined,
       sessionKey: config.sessionKey || (await directory.sharedSessionKey()),
+      commits: undefined,
+      get nats() {
+        return nats.figures;
+      },
       historyIn: `NATS at ${nats.servers}`,
       async close() {
         await broker.flush();

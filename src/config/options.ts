@@ -33,6 +33,19 @@ export const OPTIONS = {
   ),
   tlsKey: text("", "file", "PEM: its private key"),
   page: choice(["on", "off"], "on", "the chat page at /"),
+  metrics: choice(
+    ["on", "off"],
+    "on",
+    "figures for Prometheus at /metrics, for everybody who can ask",
+  ),
+  logLevel: {
+    ...choice(
+      ["debug", "info", "warn", "error", "silent"],
+      "info",
+      "debug (a line for each connection), info, warn, error or silent",
+    ),
+    unit: "level",
+  },
   threads: number(
     1,
     "threads",

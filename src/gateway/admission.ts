@@ -16,12 +16,14 @@ export class AdmissionCount {
       return {
         code: "too_many_connections",
         message: `the server has as many connections as it may have (${this.max})`,
+        limit: "max_connections",
       };
     const here = this.#byAddress.get(address) ?? 0;
     if (here >= this.maxPerAddress)
       return {
         code: "too_many_connections",
         message: `this address has as many connections as it may have (${this.maxPerAddress})`,
+        limit: "max_connections_per_address",
       };
     this.#all++;
     this.#byAddress.set(address, here + 1);

@@ -9,11 +9,14 @@ import type { Gateway } from "./gateway.ts";
 
 /** Frames that may wait while a join or a history reply is under way; then reading pauses. */
 const MAX_WAITING_FRAMES = 64;
+/** The close code of a frame above --max-frame-bytes. */
+const FRAME_TOO_LARGE = 1009;
 
 /** The socket callbacks of `/chat`: frames in, one after the other, to commands. */
 export class ChatSocket implements SocketHandler {
   #busy = false;
   #waiting: (string | Buffer)[] | undefined;
+  readonly #openedAt = performance.now();
 
   constructor(
     private readonly gateway: Gateway,
@@ -37,6 +40,7 @@ export class ChatSocket implements SocketHandler {
 
   message(frame: string | Buffer): void {
     this.connection.seenAt = performance.now();
+    this.gateway.stats.framesIn++;
     if (this.#busy) this.#wait(frame);
     else this.#receive(frame);
   }
@@ -50,9 +54,24 @@ export class ChatSocket implements SocketHandler {
     this.connection.seenAt = performance.now();
   }
 
-  close(): void {
+  close(code: number): void {
     this.#waiting = undefined;
-    this.gateway.disconnected(this.connection);
+    const { gateway, connection } = this;
+    if (code === FRAME_TOO_LARGE) gateway.stats.refused.max_frame_bytes++;
+    gateway.disconnected(connection);
+    const { id, user, place, codec } = connection;
+    gateway.logger.debug(
+      {
+        connection: id,
+        user: user.id,
+        name: user.name,
+        address: place.address,
+        format: codec.name,
+        seconds: Math.round(performance.now() - this.#openedAt) / 1000,
+        code,
+      },
+      "a connection ended",
+    );
   }
 
   #wait(frame: string | Buffer): void {
@@ -136,17 +155,12 @@ export class ChatSocket implements SocketHandler {
   #refuse(error: unknown, request: unknown): void {
     const { connection } = this;
     if (!(error instanceof ProtocolError) && !(error instanceof BrokerError)) {
-      console.error("roomcast: a request failed:", error);
+      this.gateway.stats.error("internal_error");
+      this.gateway.logger.error({ err: error }, "a request failed");
       connection.terminate(1011, "internal error");
       return;
     }
-    connection.send({
-      action: "error",
-      ref: refOf(request),
-      code: error.code,
-      message: error.message,
-      retry_after_ms: error.retryAfterMs,
-    });
+    this.gateway.refuse(connection, refOf(request), error);
     const now = performance.now();
     if (error.code === "rate_limited" && connection.limitedFrame(now))
       connection.terminate(4001, "too many rate-limited frames");

@@ -1,7 +1,7 @@
 import { RIGHTS, type RightName } from "../auth/rights.ts";
 import type { Draft } from "../broker/broker.ts";
 import { FOR_GOOD } from "../data/sanctions-file.ts";
-import { ProtocolError } from "../protocol/errors.ts";
+import { ProtocolError, type Limit } from "../protocol/errors.ts";
 import type {
   ClientAction,
   ClientMessage,
@@ -110,21 +110,25 @@ function spend(
   const bucket =
     cost === "message" ? connection.messages(now) : connection.requests(now);
   let wait = bucket.take(now);
+  let limit: Limit = `max_${cost}s_per_second`;
   if (wait === 0 && cost === "message") {
     connection.userMessages ??= gateway.userRates.hold(connection.user.id, now);
     wait = connection.userMessages.take(now);
+    limit = "max_messages_per_second_per_user";
   }
-  if (wait > 0) throw rateLimited(`${cost}s`, wait);
+  if (wait > 0) throw rateLimited(`${cost}s`, wait, limit);
 }
 
 export function rateLimited(
   what: "messages" | "requests" | "bytes",
   wait: number,
+  limit: Limit = `max_${what}_per_second`,
 ): ProtocolError {
   return new ProtocolError(
     "rate_limited",
     `too many ${what}; try again in ${wait} ms`,
     wait,
+    limit,
   );
 }
 
@@ -164,7 +168,7 @@ function sendMessage(
   connection.publishing++;
   gateway.broker.publish(
     draft,
-    { connection, ref: message.ref, id: message.id },
+    { connection, ref: message.ref, id: message.id, at: now },
     gateway.published,
   );
 }
@@ -232,7 +236,8 @@ function typing(
     from: connection.user.name,
     active: message.active,
   };
-  gateway.note(room, note, { connection, ref: undefined, id: undefined });
+  const origin = { connection, ref: undefined, id: undefined, at: 0 };
+  gateway.note(room, note, origin);
   directory.relay(note);
 }
 

@@ -5,6 +5,7 @@ import type { CloseCode } from "../protocol/errors.ts";
 import type { ServerMessage, User } from "../protocol/messages.ts";
 import { Bucket, Strikes } from "./bucket.ts";
 import type { Place } from "./directory.ts";
+import type { Outlet } from "./outlet.ts";
 import type { Membership } from "./room.ts";
 
 /** What the socket callbacks call; `ws.data` is one. */
@@ -15,7 +16,8 @@ export interface SocketHandler {
   /** A ping or pong came: the peer lives. */
   alive(): void;
   drained(): void;
-  close(): void;
+  /** @param code as the peer gave it, or as Bun found the end */
+  close(code: number): void;
 }
 
 export type Socket = ServerWebSocket<SocketHandler>;
@@ -73,6 +75,7 @@ export class Connection implements Peer {
     readonly codec: Codec,
     room: string,
     private readonly rates: Rates,
+    private readonly outlet: Outlet,
     now: number,
   ) {
     this.decoder = codec.createDecoder(room);
@@ -117,7 +120,8 @@ export class Connection implements Peer {
   }
 
   sendFrame(frame: Frame): void {
-    if (!this.closed) this.socket.send(frame, false);
+    if (this.closed) return;
+    this.outlet.sent(this.socket.send(frame, false), frame, 1);
   }
 
   sendAway(afterMs: number): void {

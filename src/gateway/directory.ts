@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../protocol/errors.ts";
+import type { ErrorCode, Limit } from "../protocol/errors.ts";
 import type { Typing, User } from "../protocol/messages.ts";
 
 /**
@@ -67,6 +67,7 @@ export interface Place {
 export interface NoPlace {
   readonly code: ErrorCode;
   readonly message: string;
+  readonly limit: Limit | undefined;
 }
 
 export type Admission = Place | NoPlace;

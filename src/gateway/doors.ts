@@ -53,6 +53,7 @@ export class Doors {
         "rate_limited",
         `too many connects from this address; try again in ${wait} ms`,
         { "retry-after": String(Math.ceil(wait / 1000)) },
+        "max_handshakes_per_second",
       );
     if (!this.#origins.allows(headers.get("origin")))
       throw new Refusal(

@@ -15,6 +15,8 @@ export interface Origin {
   readonly ref: number | undefined;
   /** The message's idempotency key, which its ack repeats. */
   readonly id: string | undefined;
+  /** `performance.now()` when its frame came. */
+  readonly at: number;
 }
 
 /** An event as it crosses to a gateway in another thread. */
@@ -33,6 +35,8 @@ type Content = LogEntry | MembersChanged | Typing;
 export class Entry {
   /** The sender in this process; set until all, and the ack, have left. */
   origin: Origin | undefined;
+  /** `performance.now()` when its sender's frame came; 0 where the sender is elsewhere. */
+  cameAt = 0;
   #message: Content | undefined;
   // One field for each codec rather than an array: rings hold many entries, and the garbage collector walks them.
   #json: Frame | null | undefined;
@@ -78,15 +82,18 @@ export class Entry {
     ) as Content);
   }
 
-  /** Encoded once per codec, when the first subscriber of that codec needs it. */
-  frame(codec: Codec): Frame | null {
+  /**
+   * Encoded once per codec, when the first subscriber of that codec needs it.
+   * @param encodes by `codec.index`: raised when it is encoded
+   */
+  frame(codec: Codec, encodes: number[]): Frame | null {
     switch (codec.index) {
       case 0:
-        return (this.#json ??= codec.encode(this.message));
+        return (this.#json ??= this.#encode(codec, encodes));
       case 1:
-        return (this.#msgpack ??= codec.encode(this.message));
+        return (this.#msgpack ??= this.#encode(codec, encodes));
       default:
-        if (this.#text === undefined) this.#text = codec.encode(this.message);
+        if (this.#text === undefined) this.#text = this.#encode(codec, encodes);
         return this.#text;
     }
   }
@@ -96,6 +103,11 @@ export class Entry {
     const { seq, prev, ts } = this;
     this.#message = tombstone(room, seq, prev, seq, ts);
     this.#json = this.#msgpack = this.#text = undefined;
+  }
+
+  #encode(codec: Codec, encodes: number[]): Frame | null {
+    encodes[codec.index]!++;
+    return codec.encode(this.message);
   }
 
   /** Everybody has it: what a frame tells is not kept as an object too, which takes many times the memory. */

@@ -2,6 +2,7 @@ import { CODECS } from "../protocol/codecs.ts";
 import type { MessageSent } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import type { Entry, Origin } from "./entry.ts";
+import type { Outlet } from "./outlet.ts";
 import type { Room } from "./room.ts";
 import type { Slice } from "./slices.ts";
 
@@ -14,7 +15,7 @@ export type Publish = (
   frame: string | Uint8Array,
   compress: boolean,
   except?: Connection,
-) => void;
+) => number;
 
 /**
  * Takes events to the members' sockets, fairly: in one turn of the event loop each waiting room is given one slice, and
@@ -28,6 +29,7 @@ export class Fanout {
 
   constructor(
     private readonly publish: Publish,
+    private readonly outlet: Outlet,
     private readonly epoch: () => string,
     /** Called when a room has delivered everything. */
     private readonly onSettled: (room: Room) => void,
@@ -36,6 +38,7 @@ export class Fanout {
   /** An event that the broker delivered, for a room in memory. */
   deliver(room: Room, entry: Entry, origin: Origin | undefined): void {
     entry.origin = origin;
+    if (origin) entry.cameAt = origin.at;
     room.advance(entry.seq);
     room.ring.push(entry);
     const slice = room.onlySmallSlice;
@@ -47,6 +50,8 @@ export class Fanout {
     this.#giveEntry(room, slice, entry);
     if (entry.origin) this.#acknowledge(room, entry);
     entry.settle();
+    // Delivered a moment ago: its own time is near enough.
+    this.#delivered(entry, entry.at);
   }
 
   /** Queues an entry for all members. */
@@ -114,14 +119,20 @@ export class Fanout {
     const here = membership?.slice === slice;
     // A note (seq 0) never goes back to who caused it.
     const hidden = here && (entry.seq === 0 || !membership!.echo);
+    const { stats } = this.outlet;
     for (const codec of CODECS) {
-      if (slice.counts[codec.index] === 0) continue;
-      const frame = entry.frame(codec);
+      const { index } = codec;
+      const members = slice.counts[index]!;
+      if (members === 0) continue;
+      const frame = entry.frame(codec, stats.encodes);
       if (frame === null) continue;
-      const topic = slice.topics[codec.index]!;
-      if (hidden && sender!.codec === codec)
-        this.publish(topic, frame, false, sender);
-      else this.publish(topic, frame, false);
+      const topic = slice.topics[index]!;
+      const except = hidden && sender!.codec === codec ? sender : undefined;
+      const reached = except ? members - 1 : members;
+      if (reached === 0) continue;
+      const sent = this.publish(topic, frame, false, except);
+      this.outlet.sent(sent, frame, reached);
+      stats.deliveries[index]! += reached;
     }
     if (entry.seq > 0) slice.position = entry.seq;
     if (here) this.#acknowledge(room, entry);
@@ -131,12 +142,20 @@ export class Fanout {
   #dropDone(room: Room): void {
     const { pending } = room;
     const done = room.slices.lowest(pending.end);
+    if (pending.start === done) return;
+    const now = performance.now();
     while (pending.start < done) {
       const entry = pending.shift()!;
       room.pendingBytes -= entry.bytes;
       if (entry.origin) this.#acknowledge(room, entry);
       entry.settle();
+      this.#delivered(entry, now);
     }
+  }
+
+  /** Every slice has been given it. */
+  #delivered({ cameAt }: Entry, now: number): void {
+    if (cameAt > 0) this.outlet.stats.deliveryUs.record((now - cameAt) * 1000);
   }
 
   /** Sends the ack in its place: after the sender's own copy, before the room's next event. */

@@ -13,12 +13,16 @@ import {
   type Typing,
   type Welcome,
 } from "../protocol/messages.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import { GatewayStats } from "../stats/gateway-stats.ts";
+import type { Logger } from "../logging/logger.ts";
 import type { Connection, Peer } from "./connection.ts";
 import type { Directory, PresenceTold } from "./directory.ts";
 import { eventEntry, noteEntry, type Entry, type Origin } from "./entry.ts";
 import { acknowledge, Fanout, type Publish } from "./fanout.ts";
 import { Meter } from "./meter.ts";
 import { BANNED, carryOut, type Order, type Reach } from "./orders.ts";
+import { Outlet } from "./outlet.ts";
 import { Recall } from "./recall.ts";
 import { UserRates } from "./user-rates.ts";
 import { Sanctions } from "./sanctions.ts";
@@ -38,6 +42,8 @@ export class Gateway implements Reach {
   /** All sockets, also those of `/echo`. */
   readonly peers = new Set<Peer>();
   readonly userRates: UserRates;
+  readonly stats = new GatewayStats();
+  readonly outlet: Outlet;
   readonly #limits: Limits;
 
   constructor(
@@ -46,10 +52,17 @@ export class Gateway implements Reach {
     readonly directory: Directory,
     readonly auth: Auth,
     publish: Publish,
+    readonly logger: Logger,
   ) {
+    this.outlet = new Outlet(
+      this.stats,
+      this.peers,
+      config.backpressureLimitBytes,
+    );
     this.rooms = new Rooms(config, broker);
     this.fanout = new Fanout(
       publish,
+      this.outlet,
       () => broker.epoch,
       (room) => this.rooms.settle(room),
     );
@@ -57,6 +70,7 @@ export class Gateway implements Reach {
       broker,
       config.maxReplyBytes,
       config.retentionDays * DAY_MS,
+      this.stats.encodes,
     );
     this.userRates = new UserRates(config.maxMessagesPerSecondPerUser);
     this.meter = new Meter(config.replyBytesPerTurn);
@@ -111,15 +125,9 @@ export class Gateway implements Reach {
     const room = this.rooms.get(draft.room)!;
     room.publishing--;
     connection.publishing--;
-    if (outcome instanceof BrokerError)
-      connection.send({
-        action: "error",
-        ref,
-        code: outcome.code,
-        message: outcome.message,
-        retry_after_ms: outcome.retryAfterMs,
-      });
-    else if (outcome.duplicate)
+    if (outcome instanceof BrokerError) this.refuse(connection, ref, outcome);
+    else if (outcome.duplicate) {
+      this.stats.duplicates++;
       acknowledge(connection, {
         action: "message_sent",
         ref,
@@ -130,11 +138,33 @@ export class Gateway implements Reach {
         ts: outcome.ts,
         duplicate: true,
       });
+    } else this.stats.eventsIn++;
     this.rooms.settle(room);
   };
 
+  /** Answers a request with an error frame. @param ref the request's */
+  refuse(
+    connection: Connection,
+    ref: number | undefined,
+    error: ProtocolError | BrokerError,
+  ): void {
+    const { code, message, retryAfterMs } = error;
+    this.stats.error(
+      code,
+      error instanceof ProtocolError ? error.limit : undefined,
+    );
+    connection.send({
+      action: "error",
+      ref,
+      code,
+      message,
+      retry_after_ms: retryAfterMs,
+    });
+  }
+
   /** @param session the token that gives a guest the same user back */
   connected(connection: Connection, session: string | undefined): void {
+    this.stats.connectionsOpened++;
     this.connections.add(connection);
     this.peers.add(connection);
     const welcome: Welcome = {

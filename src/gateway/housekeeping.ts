@@ -18,13 +18,19 @@ export function startHousekeeping(gateway: Gateway): Timer {
     rooms.sweep(now);
     if (gateway.auth.takesTokens) sweepTokens(gateway.connections, Date.now());
     sanctions.sweep(Date.now());
-    closeSlowest(peers, config.maxBufferedBytes);
+    gateway.stats.slowConsumers += closeSlowest(peers, config.maxBufferedBytes);
   }, liveness.intervalMs);
 }
 
-/** Each connection's unsent bytes are bounded by Bun; this bounds them all together. */
-export function closeSlowest(peers: ReadonlySet<Peer>, maxBytes: number): void {
-  if (maxBytes === Infinity) return;
+/**
+ * Each connection's unsent bytes are bounded by Bun; this bounds them all together.
+ * @returns how many it closed
+ */
+export function closeSlowest(
+  peers: ReadonlySet<Peer>,
+  maxBytes: number,
+): number {
+  if (maxBytes === Infinity) return 0;
   let total = 0;
   const slow: { peer: Peer; bytes: number }[] = [];
   for (const peer of peers) {
@@ -33,12 +39,15 @@ export function closeSlowest(peers: ReadonlySet<Peer>, maxBytes: number): void {
     total += bytes;
     slow.push({ peer, bytes });
   }
-  if (total <= maxBytes) return;
+  if (total <= maxBytes) return 0;
   slow.sort((a, b) => b.bytes - a.bytes);
+  let closed = 0;
   for (const { peer, bytes } of slow) {
-    if (total <= maxBytes) return;
+    if (total <= maxBytes) break;
     total -= bytes;
+    closed++;
     // A close in good order would wait behind the bytes that are too many.
     peer.socket.terminate();
   }
+  return closed;
 }

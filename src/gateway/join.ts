@@ -29,6 +29,8 @@ export async function joinRoom(
     throw new ProtocolError(
       "too_many_rooms",
       `a connection may be in ${config.maxRoomsPerConnection} rooms: leave one first`,
+      undefined,
+      "max_rooms_per_connection",
     );
   // The hold is the membership's once it exists, so that a room with members is never forgotten.
   const room = rooms.hold(message.room);

@@ -44,23 +44,33 @@ export class Listeners {
     if (this.tls) this.#serverOf.set(connection, server);
   }
 
-  /** @param except who is not sent it, although it subscribes to the topic */
+  /**
+   * @param except who is not sent it, although it subscribes to the topic
+   * @returns what Bun gives: bytes, -1 where some wait, 0 where a socket has too many waiting or there is none
+   */
   publish(
     topic: string,
     frame: string | Uint8Array,
     compress: boolean,
     except?: Connection,
-  ): void {
+  ): number {
     const all = this.#all;
     if (all.length === 1) {
-      if (except) except.socket.publish(topic, frame, compress);
-      else all[0]!.publish(topic, frame, compress);
-      return;
+      return except
+        ? except.socket.publish(topic, frame, compress)
+        : all[0]!.publish(topic, frame, compress);
     }
     const own = except && this.#serverOf.get(except);
-    for (const server of all)
-      if (server === own) except!.socket.publish(topic, frame, compress);
-      else server.publish(topic, frame, compress);
+    let worst = 0;
+    for (const server of all) {
+      const sent =
+        server === own
+          ? except!.socket.publish(topic, frame, compress)
+          : server.publish(topic, frame, compress);
+      // One without subscribers gives 0 too: that is no news.
+      if (sent < 0 || (sent > 0 && worst === 0)) worst = sent;
+    }
+    return worst;
   }
 
   /**

@@ -131,7 +131,9 @@ export class PendingSocket implements SocketHandler, Peer {
       user,
     });
     if (isRefused(admission)) {
-      this.#send({ action: "error", ref, ...admission });
+      const { code, message, limit } = admission;
+      this.gateway.stats.error(code, limit);
+      this.#send({ action: "error", ref, code, message });
       this.terminate(1011, "there is no place");
       return;
     }
@@ -165,10 +167,12 @@ export class PendingSocket implements SocketHandler, Peer {
 
   #refuse(error: unknown, request: unknown): void {
     if (!(error instanceof ProtocolError)) {
-      console.error("roomcast: a request failed:", error);
+      this.gateway.stats.error("internal_error");
+      this.gateway.logger.error({ err: error }, "a request failed");
       this.terminate(1011, "internal error");
       return;
     }
+    this.gateway.stats.error(error.code, error.limit);
     this.#send({
       action: "error",
       ref: refOf(request),

@@ -54,6 +54,8 @@ export class Recall {
     private readonly maxReplyBytes: number,
     /** Older events are not shown. Infinity for none. */
     private readonly retentionMs: number,
+    /** By `codec.index`: raised when an event is encoded. */
+    private readonly encodes: number[],
   ) {}
 
   /** @returns at once where the ring or the cache holds it */
@@ -97,13 +99,14 @@ export class Recall {
   }
 
   #fromRing(entries: readonly Entry[], codec: Codec, wanted: Wanted): Recalled {
-    const frames = entries.map((entry) => entry.frame(codec)!);
+    const frames = entries.map((entry) => entry.frame(codec, this.encodes)!);
     // `latest` came back only because the ring knows of an older one.
     return this.#cut(frames, entries, codec, wanted, wanted.take === "latest");
   }
 
   #fromPage(page: Page, codec: Codec, wanted: Wanted): Recalled {
     const frames = page.events.map((event) => codec.encode(toMessage(event))!);
+    this.encodes[codec.index]! += frames.length;
     return this.#cut(frames, page.events, codec, wanted, page.more);
   }
 

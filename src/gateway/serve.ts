@@ -37,6 +37,8 @@ export interface ServeOptions {
   ) => Promise<Response | undefined> | undefined;
   /** Tells this gateway's connections from those of another gateway or run. */
   readonly run: string;
+  /** The text of `/metrics`; undefined where there is none. */
+  readonly metrics: (() => Promise<string>) | undefined;
   /** Other threads listen on the same port, or another certificate's listener will. */
   readonly reusePort?: boolean;
   readonly tls?: Tls | undefined;
@@ -48,6 +50,9 @@ interface Opened {
   readonly subprotocol: string | undefined;
 }
 
+const METRICS_HEADERS = {
+  headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+};
 const MAX_WEBSOCKET_LIMIT = 2 ** 31 - 1;
 
 /**
@@ -61,6 +66,7 @@ export function serve({
   draining,
   otherwise,
   run,
+  metrics,
   reusePort = false,
   tls,
 }: ServeOptions): Listeners {
@@ -89,9 +95,13 @@ export function serve({
     if (draining()) throw drainingRefusal();
     const finish = (admission: Admission): undefined => {
       if (isRefused(admission))
-        throw new Refusal(503, admission.code, admission.message, {
-          "retry-after": "10",
-        });
+        throw new Refusal(
+          503,
+          admission.code,
+          admission.message,
+          { "retry-after": "10" },
+          admission.limit,
+        );
       const { data, subprotocol } = open(admission);
       const upgraded = server.upgrade(
         request,
@@ -152,6 +162,7 @@ export function serve({
         codec,
         joined ?? "",
         rates,
+        gateway.outlet,
         performance.now(),
       );
       listeners.opened(connection, server);
@@ -201,21 +212,41 @@ export function serve({
         return chat(request, url, server);
       case "/echo":
         return echo(request, server);
-      case "/health": {
+      case "/health":
+      case "/health/ready": {
         const totals = directory.totals();
         return totals instanceof Promise ? totals.then(health) : health(totals);
       }
-      default: {
-        const nothing = new Refusal(
-          404,
-          "not_found",
-          `there is nothing at ${url.pathname.slice(0, 100)}`,
-        );
-        const answer = otherwise(request, url.pathname);
-        if (!answer) throw nothing;
-        return answer.then((found) => found ?? nothing.response());
-      }
+      // Whatever else is wrong: to end the process is no cure for a disk or for NATS.
+      case "/health/live":
+        return Response.json({ status: "ok" });
+      case "/metrics":
+        return metrics
+          ? metrics().then((text) => new Response(text, METRICS_HEADERS))
+          : elsewhere(request, url);
+      default:
+        return elsewhere(request, url);
     }
+  }
+
+  function elsewhere(request: Request, { pathname }: URL): Promise<Response> {
+    const nothing = new Refusal(
+      404,
+      "not_found",
+      `there is nothing at ${pathname.slice(0, 100)}`,
+    );
+    const answer = otherwise(request, pathname);
+    if (!answer) throw nothing;
+    return answer.then((found) => {
+      if (found) return found;
+      throw nothing;
+    });
+  }
+
+  function refused(error: unknown): Response {
+    if (!(error instanceof Refusal)) throw error;
+    gateway.stats.error(error.code, error.limit);
+    return error.response();
   }
 
   let listeners: Listeners;
@@ -243,7 +274,8 @@ export function serve({
         }
       },
       error(error) {
-        console.error("roomcast: a request failed:", error);
+        gateway.stats.error("internal_error");
+        gateway.logger.error({ err: error }, "a request failed");
         return new Response("internal error", { status: 500 });
       },
       websocket: {
@@ -265,7 +297,7 @@ export function serve({
         ping: (socket) => socket.data.alive(),
         pong: (socket) => socket.data.alive(),
         drain: (socket) => socket.data.drained(),
-        close: (socket) => socket.data.close(),
+        close: (socket, code) => socket.data.close(code),
       },
     });
   }
@@ -288,8 +320,3 @@ const drainingRefusal = (): Refusal =>
     "the server is shutting down; connect again later",
     { "retry-after": "5" },
   );
-
-function refused(error: unknown): Response {
-  if (error instanceof Refusal) return error.response();
-  throw error;
-}

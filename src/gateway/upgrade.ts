@@ -4,7 +4,7 @@ import {
   type Codec,
 } from "../protocol/codec.ts";
 import { codecByName } from "../protocol/codecs.ts";
-import type { ErrorCode } from "../protocol/errors.ts";
+import type { ErrorCode, Limit } from "../protocol/errors.ts";
 import { MAX_ROOM_BYTES, nameProblem, quote } from "../protocol/validate.ts";
 
 /** What a request to `/chat` asks for. */
@@ -26,6 +26,8 @@ export class Refusal extends Error {
     readonly code: ErrorCode | "not_a_websocket" | "not_found",
     message: string,
     readonly headers: Record<string, string> = {},
+    /** The limit that was met, where it is one of them. */
+    readonly limit?: Limit,
   ) {
     super(message);
   }

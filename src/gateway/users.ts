@@ -9,7 +9,11 @@ export class Users {
   /** Display names in use, with how many users have each. */
   readonly #names = new Map<string, number>();
 
-  constructor(private readonly guests: Pick<GuestCounter, "take">) {}
+  constructor(
+    private readonly guests: Pick<GuestCounter, "take">,
+    /** Told when the counter cannot be kept. */
+    private readonly onFailure: (error: unknown) => void = () => {},
+  ) {}
 
   get count(): number {
     return this.#online.size;
@@ -65,7 +69,7 @@ export class Users {
       return this.guests.take();
     } catch (error) {
       // A full disk must not keep guests out: a number far from the counter's serves as well.
-      console.error("roomcast: the guest counter fails:", error);
+      this.onFailure(error);
       return farNumber();
     }
   }

@@ -31,6 +31,23 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** Limits that refuse something, by which refusals are counted: options by their keys in a configuration file. */
+export const LIMITS = [
+  "max_frame_bytes",
+  "max_text_bytes",
+  "max_data_bytes",
+  "max_rooms_per_connection",
+  "max_connections",
+  "max_connections_per_address",
+  "max_messages_per_second",
+  "max_messages_per_second_per_user",
+  "max_requests_per_second",
+  "max_bytes_per_second",
+  "max_handshakes_per_second",
+] as const;
+
+export type Limit = (typeof LIMITS)[number];
+
 /** What a client should do after a close. */
 export interface CloseRule {
   readonly meaning: string;
@@ -70,6 +87,8 @@ export class ProtocolError extends Error {
     message: string,
     /** Milliseconds after which trying again can help. */
     readonly retryAfterMs?: number,
+    /** The limit that was met, where it is one of them. */
+    readonly limit?: Limit,
   ) {
     super(message);
   }

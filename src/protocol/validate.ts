@@ -101,6 +101,8 @@ export function checkText(text: string, maxBytes: number): void {
       throw new ProtocolError(
         "too_large",
         `text has ${bytes} bytes of UTF-8; at most ${maxBytes} are allowed`,
+        undefined,
+        "max_text_bytes",
       );
   }
   if (!text.isWellFormed())
@@ -142,6 +144,8 @@ export function checkData(data: unknown, maxBytes: number): string {
       throw new ProtocolError(
         "too_large",
         `data has ${bytes} bytes as JSON; at most ${maxBytes} are allowed`,
+        undefined,
+        "max_data_bytes",
       );
   }
   return json;

@@ -10,10 +10,13 @@ import { startHousekeeping } from "../gateway/housekeeping.ts";
 import type { Listeners } from "../gateway/listeners.ts";
 import type { Order } from "../gateway/orders.ts";
 import { serve } from "../gateway/serve.ts";
+import { createLogger } from "../logging/logger.ts";
+import { measureLoopDelay } from "../stats/loop-delay.ts";
 import { Sessions } from "../gateway/sessions.ts";
 import { createApiFront, firstOf } from "../api/front.ts";
 import { pageIf } from "../web/page.ts";
 import { Channel } from "./channel.ts";
+import { Requests } from "./requests.ts";
 import { StartSignal } from "./start-signal.ts";
 import { ThreadApi } from "./thread-api.ts";
 import { ThreadBroker } from "./thread-broker.ts";
@@ -57,6 +60,7 @@ export class GatewayThread {
   #server: Listeners | undefined;
   #housekeeping: Timer | undefined;
   #draining = false;
+  readonly #texts = new Requests();
 
   constructor(
     private readonly start: ThreadStart,
@@ -81,14 +85,22 @@ export class GatewayThread {
       note: (note) => this.#gateway.noteFromElsewhere(note),
     });
     this.#api = new ThreadApi(channel);
+    const logger = createLogger(config.logLevel, {
+      // A line is not worth a message: where the hub does not keep up, it is left out.
+      write: (line) => {
+        if (!this.#channel.full) this.#channel.send("log", line);
+      },
+    });
     this.#gateway = new Gateway(
       config,
       broker,
       directory,
-      new Auth(start.auth, (message) => console.error(`roomcast: ${message}`)),
+      new Auth(start.auth, (message) => logger.warn(message)),
       (topic, frame, compress, except) =>
         this.#server!.publish(topic, frame, compress, except),
+      logger,
     );
+    measureLoopDelay(this.#gateway.stats.loopDelayUs);
     this.#channel = new Channel<ToHub, ToThread>({
       post: (batch, calls) => {
         pacer.committed(performance.now(), calls);
@@ -115,6 +127,13 @@ export class GatewayThread {
             this.#gateway.connections.size,
             this.#gateway.rooms.count,
           ),
+        stats: (number) =>
+          this.#channel.send(
+            "counted",
+            number,
+            JSON.stringify(this.#gateway.stats),
+          ),
+        metrics: (number, text) => this.#texts.answer(number, text),
         drain: (timeoutMs, graceMs, connections) =>
           void this.#drain(timeoutMs, graceMs, connections),
         stop: () => void this.#stop(),
@@ -156,10 +175,15 @@ export class GatewayThread {
       sessions: new Sessions(sessionKey, config.sessionDays),
       draining: () => this.#draining,
       otherwise: firstOf(
-        createApiFront(config, this.#api.handle),
+        createApiFront(config, this.#api.handle, this.#gateway.logger),
         pageIf(config.page),
       ),
       run,
+      metrics:
+        config.metrics === "on"
+          ? () =>
+              this.#texts.ask((number) => this.#channel.send("metrics", number))
+          : undefined,
       reusePort: true,
       tls,
     });
@@ -170,8 +194,9 @@ export class GatewayThread {
     try {
       this.#server!.change(tls);
     } catch (error) {
-      console.error(
-        `roomcast: a gateway thread cannot use the certificate: ${(error as Error).message}`,
+      this.#gateway.logger.error(
+        { reason: (error as Error).message },
+        "a gateway thread cannot use the certificate",
       );
     }
   }

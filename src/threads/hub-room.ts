@@ -77,7 +77,11 @@ export class Frames {
   #msgpack: Uint8Array | undefined;
   #text: string | null | undefined;
 
-  constructor(readonly event: RoomEvent) {}
+  /** @param encodes by `codec.index`: raised when it is encoded */
+  constructor(
+    readonly event: RoomEvent,
+    private readonly encodes: number[],
+  ) {}
 
   json(codecs: number): string | undefined {
     // A frame that holds everything there must be: others can be made from it.
@@ -98,6 +102,8 @@ export class Frames {
 
   #encode(codec: number): string | Uint8Array | null {
     this.#message ??= toMessage(this.event);
-    return CODECS[codec]!.encode(this.#message);
+    const frame = CODECS[codec]!.encode(this.#message);
+    if (frame !== null) this.encodes[codec]!++;
+    return frame;
   }
 }

@@ -4,6 +4,8 @@ import { BrokerError, type Done } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
 import type { Order, Reach } from "../gateway/orders.ts";
 import { Sanctions } from "../gateway/sanctions.ts";
+import type { LogSink } from "../logging/logger.ts";
+import { GatewayStats } from "../stats/gateway-stats.ts";
 import type { Typing } from "../protocol/messages.ts";
 import { Frames, HubRoom } from "./hub-room.ts";
 import type { Link } from "./link.ts";
@@ -18,13 +20,21 @@ export class Hub implements BackendListener<HubOrigin>, Reach {
   readonly #rooms = new Map<string, HubRoom>();
   /** Set before the first link. */
   backend!: Pick<Backend<HubOrigin>, "broker" | "directory">;
+  /** What this thread counts, and what threads did that are gone. */
+  readonly stats = new GatewayStats();
+  /** The text of `/metrics`; set before the first link. */
+  metrics: () => Promise<string> = () => Promise.reject(new Error("not set"));
 
   /** What every thread's gateway has to know. Filled before the first link. */
   readonly sanctions = new Sanctions();
   /** The HTTP API, for all threads. Set before the first link. */
   api!: ApiHandler;
 
-  constructor(readonly config: Config) {}
+  constructor(
+    readonly config: Config,
+    /** For what threads log. */
+    readonly logSink: LogSink,
+  ) {}
 
   get broker(): Backend<HubOrigin>["broker"] {
     return this.backend.broker;
@@ -45,7 +55,7 @@ export class Hub implements BackendListener<HubOrigin>, Reach {
     const room = this.#rooms.get(event.room);
     if (!room) return;
     room.head = event.seq;
-    const frames = new Frames(event);
+    const frames = new Frames(event, this.stats.encodes);
     for (const subscription of room.subscriptions)
       subscription.events.event(subscription, frames, origin);
   };
@@ -97,6 +107,11 @@ export class Hub implements BackendListener<HubOrigin>, Reach {
   overloaded(name: string): boolean {
     const room = this.#rooms.get(name);
     return !!room && room.overloaded(this.config, performance.now());
+  }
+
+  /** Rooms with members in some thread. */
+  get roomCount(): number {
+    return this.#rooms.size;
   }
 
   room(name: string): HubRoom | undefined {

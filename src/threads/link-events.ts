@@ -221,7 +221,7 @@ export class LinkEvents {
     for (const event of page.events) {
       const own = missed.publishes.get(event.seq) ?? 0;
       missed.publishes.delete(event.seq);
-      this.#send(subscription, new Frames(event), own);
+      this.#send(subscription, new Frames(event, this.hub.stats.encodes), own);
     }
     // What retention has removed is not there to be read.
     if (!page.more) subscription.sent = Math.max(subscription.sent, upto);

@@ -119,7 +119,8 @@ export class LinkPlaces {
   #admitted(number: number, admission: Admission): void {
     const { channel } = this.link;
     if (isRefused(admission)) {
-      channel.send("refused", number, admission.code, admission.message);
+      const { code, message, limit } = admission;
+      channel.send("refused", number, code, message, limit);
       return;
     }
     if (this.#closed) {

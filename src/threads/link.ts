@@ -1,4 +1,6 @@
 import type { Order } from "../gateway/orders.ts";
+import { addStats } from "../stats/add.ts";
+import { GatewayStats } from "../stats/gateway-stats.ts";
 import { Channel } from "./channel.ts";
 import type { Hub } from "./hub.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -18,6 +20,9 @@ export interface GatewayFigures {
   readonly rooms: number;
 }
 
+/** A scraper waits for ten seconds, mostly. */
+const STATS_MS = 1000;
+
 /** One gateway thread, as the hub sees it. */
 export class Link {
   readonly events: LinkEvents;
@@ -31,6 +36,10 @@ export class Link {
   #inspection = 0;
   readonly #orders = new Map<number, (reached: number) => void>();
   #order = 0;
+  /** What the thread's gateway had counted when it was last asked. */
+  stats = new GatewayStats();
+  readonly #counts = new Map<number, () => void>();
+  #count = 0;
 
   /** @param maxBytes what may be under way to the thread; tests make it small */
   constructor(
@@ -68,6 +77,16 @@ export class Link {
           this.#orders.get(number)?.(reached);
           this.#orders.delete(number);
         },
+        counted: (number, stats) => {
+          this.stats = JSON.parse(stats) as GatewayStats;
+          this.#counts.get(number)?.();
+          this.#counts.delete(number);
+        },
+        metrics: (number) =>
+          void hub
+            .metrics()
+            .then((text) => this.channel.send("metrics", number, text)),
+        log: (line) => hub.logSink.write(line),
         drained: () => this.drained.resolve(),
         stopped: () => this.stopped.resolve(),
         alive: () => this.heartbeat.answered(),
@@ -106,10 +125,23 @@ export class Link {
     });
   }
 
+  /** Lets the thread tell what it has counted; resolves when it has, or does not answer in time. */
+  async refreshStats(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const number = ++this.#count;
+    this.#counts.set(number, resolve);
+    const timer = setTimeout(resolve, STATS_MS);
+    this.channel.send("stats", number);
+    await promise;
+    clearTimeout(timer);
+    this.#counts.delete(number);
+  }
+
   /** The thread is gone: what it held is free. */
   close(): void {
     this.channel.close();
-    this.hub.links.delete(this);
+    // The sum over all threads must not fall: a scraper would take it for a new start.
+    if (this.hub.links.delete(this)) addStats(this.hub.stats, this.stats);
     this.events.close();
     this.places.close();
     this.drained.resolve();
@@ -119,5 +151,7 @@ export class Link {
     this.#inspections.clear();
     for (const resolve of this.#orders.values()) resolve(0);
     this.#orders.clear();
+    for (const resolve of this.#counts.values()) resolve();
+    this.#counts.clear();
   }
 }

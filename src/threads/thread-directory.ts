@@ -46,6 +46,7 @@ export class ThreadDirectory implements Directory {
       return {
         code: "overloaded",
         message: "the server receives more than it can carry; try again later",
+        limit: undefined,
       };
     const [id, name] =
       who.kind === "user"
@@ -114,8 +115,8 @@ export class ThreadDirectory implements Directory {
       this.#answers.answer(number, admitted);
     },
 
-    refused: (number, code, message) => {
-      const refused: NoPlace = { code, message };
+    refused: (number, code, message, limit) => {
+      const refused: NoPlace = { code, message, limit };
       this.#answers.answer(number, refused);
     },
 

@@ -1,11 +1,15 @@
 import type { AuthSettings } from "../auth/settings.ts";
 import type { Tls } from "../auth/tls.ts";
 import type { Config } from "../config/options.ts";
+import type { Logger } from "../logging/logger.ts";
+import { addStats } from "../stats/add.ts";
+import { GatewayStats } from "../stats/gateway-stats.ts";
 import type { DrainOptions } from "../gateway/drain.ts";
 import type { ThreadStart } from "./gateway-thread.ts";
 import { BEAT_MS } from "./heartbeat.ts";
 import type { Hub } from "./hub.ts";
 import { Link, type GatewayFigures } from "./link.ts";
+import { programUrl } from "../data/program-url.ts";
 import { claimPort, type ClaimedPort } from "./port.ts";
 import { StartSignal } from "./start-signal.ts";
 import type { Part } from "./wire.ts";
@@ -24,6 +28,7 @@ export interface ThreadsOptions {
   readonly tls: Tls | undefined;
   readonly hub: Hub;
   readonly sessionKey: Uint8Array | string;
+  readonly logger: Logger;
   readonly trial?: Trial;
 }
 
@@ -97,6 +102,16 @@ export class Threads {
       link.channel.send("tls", tls.cert, tls.key);
   }
 
+  /** What the hub and all threads have counted, those that are gone too. */
+  async stats(): Promise<GatewayStats> {
+    const { hub } = this.options;
+    await Promise.all(this.#all.map(({ link }) => link.refreshStats()));
+    const sum = new GatewayStats();
+    addStats(sum, hub.stats);
+    for (const { stats } of hub.links) addStats(sum, stats);
+    return sum;
+  }
+
   /** Sends all connections away; resolves when they are gone. A thread that dies meanwhile is not replaced. */
   async drain({
     timeoutMs,
@@ -158,7 +173,7 @@ export class Threads {
   #start(index: number, port: number | undefined): Thread {
     const signal = new StartSignal();
     const worker = new Worker(
-      this.options.trial?.program ?? new URL("./worker.ts", import.meta.url),
+      this.options.trial?.program ?? programUrl("threads/worker.ts"),
     );
     const post = (message: ThreadStart | Part[]): void =>
       worker.postMessage(message);
@@ -170,7 +185,7 @@ export class Threads {
     let failure = "";
     worker.onerror = (event) => {
       event.preventDefault();
-      failure = `:\n${event.message}`;
+      failure = event.message;
     };
     worker.addEventListener("close", () => {
       link.close();
@@ -178,8 +193,9 @@ export class Threads {
       if (this.#ending) return;
       const lived = performance.now() - started;
       const end = thread.hung ? "did not answer, was ended" : "ended";
-      console.error(
-        `roomcast: gateway thread ${index} ${end} and is replaced; its clients reconnect${failure}`,
+      this.options.logger.error(
+        { thread: index, ...(failure === "" ? {} : { failure }) },
+        `a gateway thread ${end} and is replaced; its clients reconnect`,
       );
       this.#replace(index, lived);
     });
@@ -211,8 +227,9 @@ export class Threads {
           break;
         case "ended in vain":
           // It hangs below JavaScript, and keeps its share of the port: new connections would hang too.
-          console.error(
-            `roomcast: gateway thread ${index} does not answer and cannot be ended: leaving, to be started again`,
+          this.options.logger.fatal(
+            { thread: index },
+            "a gateway thread does not answer and cannot be ended: leaving, to be started again",
           );
           process.exit(1);
       }

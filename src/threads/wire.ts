@@ -1,5 +1,5 @@
 import type { BrokerErrorCode } from "../broker/broker.ts";
-import type { ErrorCode } from "../protocol/errors.ts";
+import type { ErrorCode, Limit } from "../protocol/errors.ts";
 
 /**
  * What crosses between the hub and a gateway thread: calls with flat arguments, which structured clone copies fastest
@@ -52,6 +52,8 @@ export interface ToHub {
   exit(room: string, place: number): void;
   members(number: number, room: string): void;
   totals(number: number): void;
+  /** Asks for the text of `/metrics`. */
+  metrics(number: number): void;
   relay(room: string, user: string, from: string, active: boolean): void;
 
   /** A request of the HTTP API, from somebody who has shown a key. */
@@ -69,6 +71,10 @@ export interface ToHub {
 
   /** The answer to `inspect`. */
   inspected(number: number, connections: number, rooms: number): void;
+  /** @param stats JSON of GatewayStats */
+  counted(number: number, stats: string): void;
+  /** @param line of the log */
+  log(line: string): void;
   /** All connections are gone. */
   drained(): void;
   /** Nothing listens any more. */
@@ -126,7 +132,12 @@ export interface ToThread {
     id: string | undefined,
     name: string | undefined,
   ): void;
-  refused(place: number, code: ErrorCode, message: string): void;
+  refused(
+    place: number,
+    code: ErrorCode,
+    message: string,
+    limit: Limit | undefined,
+  ): void;
   entered(number: number, room: string, count: number): void;
   /** Somebody entered or left a room that this thread is subscribed to. */
   count(room: string, count: number): void;
@@ -136,6 +147,7 @@ export interface ToThread {
   /** @param change JSON of a PresenceChange; undefined where who came and went is no longer known */
   presence(room: string, count: number, change: string | undefined): void;
   note(room: string, user: string, from: string, active: boolean): void;
+  metrics(number: number, text: string): void;
 
   /** @param headers JSON of an object */
   apiAnswered(
@@ -152,6 +164,7 @@ export interface ToThread {
   /** Another certificate for connections from now on, and its key: PEM. */
   tls(cert: string, key: string): void;
   inspect(number: number): void;
+  stats(number: number): void;
   drain(timeoutMs: number, graceMs: number, connections: number): void;
   stop(): void;
   /** Asks for a sign of life. */
@@ -184,7 +197,10 @@ export const TO_HUB = operations<ToHub>()(
   "relay",
   "api",
   "carriedOut",
+  "metrics",
   "inspected",
+  "counted",
+  "log",
   "drained",
   "stopped",
   "alive",
@@ -213,9 +229,11 @@ export const TO_THREAD = operations<ToThread>()(
   "note",
   "apiAnswered",
   "carryOut",
+  "metrics",
   "listen",
   "tls",
   "inspect",
+  "stats",
   "drain",
   "stop",
   "beat",

@@ -9,6 +9,7 @@ test("a server that is full says so, and how many it takes", () => {
   expect(admission.enter("c")).toEqual({
     code: "too_many_connections",
     message: "the server has as many connections as it may have (2)",
+    limit: "max_connections",
   });
   admission.leave("a");
   expect(admission.enter("c")).toBeUndefined();
@@ -21,6 +22,7 @@ test("an address that has its share is refused, another is not", () => {
   expect(admission.enter("a")).toEqual({
     code: "too_many_connections",
     message: "this address has as many connections as it may have (2)",
+    limit: "max_connections_per_address",
   });
   expect(admission.enter("b")).toBeUndefined();
 });

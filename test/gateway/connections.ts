@@ -1,5 +1,7 @@
 import { USUAL_RIGHTS, everywhere } from "../../src/auth/rights.ts";
 import { Connection, type Socket } from "../../src/gateway/connection.ts";
+import { Outlet } from "../../src/gateway/outlet.ts";
+import { GatewayStats } from "../../src/stats/gateway-stats.ts";
 import { json } from "../../src/protocol/json.ts";
 
 /** A connection without a socket, for what only looks at its state. */
@@ -13,6 +15,7 @@ export function newConnection(id: string | number, now: number): Connection {
     json,
     "general",
     { messagesPerSecond: 1, requestsPerSecond: 1, bytesPerSecond: 1 },
+    new Outlet(new GatewayStats(), new Set(), Infinity),
     now,
   );
 }

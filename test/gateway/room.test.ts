@@ -72,7 +72,7 @@ test("a deleted message is taken out of what waits for slices, and out of the ri
     room.pending.push(note);
   }
   // Encoded already, by one who was quicker.
-  for (const codec of CODECS) entries[1]!.frame(codec);
+  for (const codec of CODECS) entries[1]!.frame(codec, [0, 0, 0]);
   entries[1]!.settle();
   const { life } = room;
   room.bury(6);
@@ -84,13 +84,15 @@ test("a deleted message is taken out of what waits for slices, and out of the ri
     ts: MESSAGE.ts,
   };
   for (const entry of [room.pending.at(2), room.ring.range(5, 6)![0]!]) {
-    const [json, msgpack, text] = CODECS.map((codec) => entry.frame(codec));
+    const [json, msgpack, text] = CODECS.map((codec) =>
+      entry.frame(codec, [0, 0, 0]),
+    );
     expect(JSON.parse(json as string)).toEqual(tombstone);
     expect(unpack(msgpack as Uint8Array)).toEqual(tombstone);
     expect(text).toBeNull();
   }
   for (const entry of [entries[0]!, entries[2]!])
-    expect(entry.frame(CODECS[0]!)).toContain(MESSAGE.text);
+    expect(entry.frame(CODECS[0]!, [0, 0, 0])).toContain(MESSAGE.text);
   expect(note.message.action).toBe("members_changed");
   // What was read before is of another life.
   expect(room.life).not.toBe(life);

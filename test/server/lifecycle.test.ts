@@ -498,9 +498,12 @@ async function address(output: ReadableStream<Uint8Array>): Promise<string> {
 test("one line says where it listens and where history is kept", async () => {
   using folder = new TempFolder();
   await using server = await start(folder.path);
-  expect(server.greeting).toBe(
-    `roomcast listens on http://127.0.0.1:${server.port} (sockets at /chat), history in ${folder.path}\n`,
-  );
+  expect(server.greeting).toMatch(/^[^\n]+\n$/);
+  expect(JSON.parse(server.greeting)).toEqual({
+    level: "info",
+    time: expect.any(String),
+    msg: `roomcast listens on http://127.0.0.1:${server.port} (sockets at /chat), history in ${folder.path}`,
+  });
 });
 
 test("in memory mode no file is written, and every start is a new epoch", async () => {

@@ -155,10 +155,14 @@ describe("connections of different threads", () => {
 
 const BEAT_MS = 100;
 
-/** A server whose threads can be made to hang, which is noticed soon. */
+/** A server whose threads can be made to hang, which is noticed soon. What it logs is kept. */
 class HangingServer extends InProcessServer {
+  static logged: string[] = [];
+
   protected override start(config: Config): Roomcast {
-    return startRoomcast(config, {
+    const logged: string[] = (HangingServer.logged = []);
+    const sink = { write: (line: string) => void logged.push(line) };
+    return startRoomcast(config, sink, {
       program: new URL("../support/hanging-worker.ts", import.meta.url),
       beatMs: BEAT_MS,
     });
@@ -175,7 +179,6 @@ test.each<[string, string, (worker: Worker) => void]>([
 ])(
   "a thread that %s is replaced; its clients come back and miss nothing, nobody else notices",
   async (_, told, end) => {
-    using complaints = spyOn(console, "error").mockImplementation(() => {});
     await using server = new HangingServer(...THREADS);
     const clients = await atEachThread(server, 3);
     const first = clients.map(threadOf);
@@ -199,10 +202,13 @@ test.each<[string, string, (worker: Worker) => void]>([
       left: [dead.user],
       count: 2,
     });
-    expect(complaints.mock.calls).toEqual([
-      [
-        `roomcast: gateway thread 1 ${told} and is replaced; its clients reconnect`,
-      ],
+    expect(HangingServer.logged.map((line) => JSON.parse(line))).toEqual([
+      {
+        level: "error",
+        time: expect.any(String),
+        thread: 1,
+        msg: `a gateway thread ${told} and is replaced; its clients reconnect`,
+      },
     ]);
     await one.say("r", "meanwhile");
     await event(other, "r", "meanwhile");
@@ -248,14 +254,17 @@ test("a thread that hangs where nothing can end it ends the process, with a word
       stderr: "pipe",
     },
   );
-  expect(await server.stderr.text()).toBe(
-    "roomcast: gateway thread 1 does not answer and cannot be ended: leaving, to be started again\n",
-  );
+  const said = await server.stderr.text();
+  expect(said).toMatch(/^[^\n]+\n$/);
+  expect(JSON.parse(said)).toMatchObject({
+    level: "fatal",
+    thread: 1,
+    msg: "a gateway thread does not answer and cannot be ended: leaving, to be started again",
+  });
   expect(await server.exited).toBe(1);
 });
 
 test("a thread that answers is left alone, also when the main thread stood still for longer than its patience", async () => {
-  using complaints = spyOn(console, "error").mockImplementation(() => {});
   using beats = spyOn(Heartbeat.prototype, "beat");
   const asked = async (times: number): Promise<void> => {
     while (beats.mock.calls.length < times * 3) await Bun.sleep(1);
@@ -267,7 +276,7 @@ test("a thread that answers is left alone, also when the main thread stood still
   Bun.sleepSync(BEAT_MS * (PATIENCE.beats + 5));
   await asked(PATIENCE.startBeats + 5);
   expect(await ann.say("r", "still here")).toMatchObject({ seq: 1 });
-  expect(complaints.mock.calls).toEqual([]);
+  expect(HangingServer.logged).toEqual([]);
 });
 
 test("a disk that stalls holds up acks, and nothing else", async () => {

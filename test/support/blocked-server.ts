@@ -4,7 +4,7 @@ import { startRoomcast } from "../../src/roomcast.ts";
 /** A server one of whose gateway threads hangs, where nothing can end it. Flags are those of the command line. */
 
 const config = loadConfig(parseCommandLine(process.argv.slice(2)), {});
-const { threads } = startRoomcast(config, {
+const { threads } = startRoomcast(config, process.stderr, {
   program: new URL("./hanging-worker.ts", import.meta.url),
   beatMs: 50,
 });

@@ -83,7 +83,7 @@ export class WiredHub implements AsyncDisposable {
     private readonly maxBytes?: number,
   ) {
     const config = loadConfig(parseCommandLine([...flags]), {});
-    this.hub = new Hub(config);
+    this.hub = new Hub(config, process.stderr);
     this.#broker = new EmbeddedBroker(
       new MemoryStore({
         dedupeWindowMs: 600_000,
@@ -190,6 +190,8 @@ export class WiredThread implements DirectoryListener {
         listen: () => {},
         tls: () => {},
         inspect: () => {},
+        metrics: () => {},
+        stats: () => {},
         drain: () => {},
         stop: () => {},
         beat: () => {},

@@ -9,6 +9,7 @@ import type {
   Range,
 } from "../broker.ts";
 import { BrokerError } from "../broker.ts";
+import { CommitStats } from "../../stats/commit-stats.ts";
 import { Pacer } from "./pacer.ts";
 import { StoreError, type NewEvent, type Store } from "./store.ts";
 
@@ -94,6 +95,7 @@ export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
   /** Deletions under way, by target and room. */
   readonly #deletions = new Map<string, Promise<Deletion>>();
   #flushes: (() => void)[] = [];
+  readonly commits = new CommitStats();
   #held = false;
   #lastTs = 0;
   /** Of the last commit, if the store refused it. */
@@ -342,6 +344,7 @@ export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
         keyHash,
       };
     });
+    const began = performance.now();
     try {
       this.store.append(events);
       this.#failedAt = -Infinity;
@@ -351,7 +354,10 @@ export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
       this.#settleFlushes();
       return;
     }
-    this.#pacer.committed(performance.now(), batch.length);
+    const now = performance.now();
+    this.#pacer.committed(now, batch.length);
+    this.commits.events.record(batch.length);
+    this.commits.us.record((now - began) * 1000);
     for (let i = 0; i < batch.length; i++) {
       const waiting = batch[i]!;
       const { room, origin } = waiting;

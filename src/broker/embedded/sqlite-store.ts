@@ -1,5 +1,6 @@
 import { SQLiteError } from "bun:sqlite";
 import { Deque } from "../../collections/deque.ts";
+import { programUrl } from "../../data/program-url.ts";
 import type { Page, Range } from "../broker.ts";
 import { DedupeKeys } from "./dedupe.ts";
 import { Deletions } from "./deletions.ts";
@@ -255,7 +256,7 @@ export class SqliteStore implements Store {
   }
 
   #startMover(): Worker {
-    const mover = new Worker(new URL("./mover.ts", import.meta.url).href);
+    const mover = new Worker(programUrl("broker/embedded/mover.ts"));
     mover.onmessage = (event: MessageEvent<FromMover>) =>
       this.#onMover(event.data);
     mover.onerror = (event) => this.#onMoverEnd(mover, event.message);

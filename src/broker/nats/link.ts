@@ -50,6 +50,7 @@ const RECONNECT_MS = 250;
 export class Link {
   #up = true;
   #downAt = 0;
+  #reconnects = 0;
   #closed = false;
   readonly #addressees = new Map<string, Addressee>();
   readonly #inbox: string;
@@ -120,6 +121,11 @@ export class Link {
 
   get up(): boolean {
     return this.#up;
+  }
+
+  /** Connections after the first. */
+  get reconnects(): number {
+    return this.#reconnects;
   }
 
   /** Ms since the connection was lost; 0 while it is there. */
@@ -254,6 +260,7 @@ export class Link {
       if (status.type === "disconnect") this.#down();
       else if (status.type === "reconnect") {
         this.#up = true;
+        this.#reconnects++;
         this.events.onUp();
       }
     }

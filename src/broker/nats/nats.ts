@@ -47,6 +47,13 @@ export interface NatsEvents {
   readonly onEnd: (reason: string) => void;
 }
 
+export interface NatsFigures {
+  readonly up: boolean;
+  /** Publishes sent and not yet acknowledged. */
+  readonly inFlight: number;
+  readonly reconnects: number;
+}
+
 const TICK_MS = 100;
 const LOOK_MS = 2000;
 /** A leader that was just deposed may tell an old state: one look is no proof. */
@@ -191,6 +198,12 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
   /** Whether NATS is there and its streams take messages. */
   get ready(): boolean {
     return this.link.up && this.#health.allTake;
+  }
+
+  /** How the connection is, for whoever watches. */
+  get figures(): NatsFigures {
+    const { up, reconnects } = this.link;
+    return { up, reconnects, inFlight: this.#publisher.inFlight };
   }
 
   publish(draft: Draft, origin: Origin, done: Done<Origin>): void {

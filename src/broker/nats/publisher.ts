@@ -81,6 +81,11 @@ export class Publisher<Origin> {
     private readonly options: PublisherOptions,
   ) {}
 
+  /** Publishes sent and not yet acknowledged. */
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
   publish(draft: Draft, origin: Origin, done: Done<Origin>): void {
     const refusal = this.#publish(draft, origin, done);
     if (refusal) done(draft, origin, refusal);
