@@ -9,8 +9,8 @@ import type { Gateway } from "./gateway.ts";
 
 /** Frames that may wait while a join or a history reply is under way; then reading pauses. */
 const MAX_WAITING_FRAMES = 64;
-/** The close code of a frame above --max-frame-bytes. */
-const FRAME_TOO_LARGE = 1009;
+/** How Bun tells of a frame above --max-frame-bytes: the peer is given 1009, the callback 1006 and this (1.4.5). */
+const FRAME_TOO_LARGE = "Received too big message";
 
 /** The socket callbacks of `/chat`: frames in, one after the other, to commands. */
 export class ChatSocket implements SocketHandler {
@@ -52,12 +52,14 @@ export class ChatSocket implements SocketHandler {
   drained(): void {
     // Reading is a sign of life too: a client on a slow line may take long to get to our ping.
     this.connection.seenAt = performance.now();
+    this.gateway.outlet.drained(this.connection);
   }
 
-  close(code: number): void {
+  close(code: number, reason: string): void {
     this.#waiting = undefined;
     const { gateway, connection } = this;
-    if (code === FRAME_TOO_LARGE) gateway.stats.refused.max_frame_bytes++;
+    if (reason === FRAME_TOO_LARGE) gateway.stats.refused.max_frame_bytes++;
+    gateway.outlet.ended(connection, code);
     gateway.disconnected(connection);
     const { id, user, place, codec } = connection;
     gateway.logger.debug(
@@ -69,6 +71,7 @@ export class ChatSocket implements SocketHandler {
         format: codec.name,
         seconds: Math.round(performance.now() - this.#openedAt) / 1000,
         code,
+        reason,
       },
       "a connection ended",
     );

@@ -16,8 +16,8 @@ export interface SocketHandler {
   /** A ping or pong came: the peer lives. */
   alive(): void;
   drained(): void;
-  /** @param code as the peer gave it, or as Bun found the end */
-  close(code: number): void;
+  /** @param code and `reason` as the peer gave them, or Bun where there was no close frame */
+  close(code: number, reason: string): void;
 }
 
 export type Socket = ServerWebSocket<SocketHandler>;

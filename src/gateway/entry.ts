@@ -106,8 +106,9 @@ export class Entry {
   }
 
   #encode(codec: Codec, encodes: number[]): Frame | null {
-    encodes[codec.index]!++;
-    return codec.encode(this.message);
+    const frame = codec.encode(this.message);
+    if (frame !== null) encodes[codec.index]!++;
+    return frame;
   }
 
   /** Everybody has it: what a frame tells is not kept as an object too, which takes many times the memory. */

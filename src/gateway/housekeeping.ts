@@ -18,19 +18,20 @@ export function startHousekeeping(gateway: Gateway): Timer {
     rooms.sweep(now);
     if (gateway.auth.takesTokens) sweepTokens(gateway.connections, Date.now());
     sanctions.sweep(Date.now());
-    gateway.stats.slowConsumers += closeSlowest(peers, config.maxBufferedBytes);
+    for (const peer of closeSlowest(peers, config.maxBufferedBytes))
+      gateway.outlet.slow(peer);
   }, liveness.intervalMs);
 }
 
 /**
  * Each connection's unsent bytes are bounded by Bun; this bounds them all together.
- * @returns how many it closed
+ * @returns whom it closed
  */
 export function closeSlowest(
   peers: ReadonlySet<Peer>,
   maxBytes: number,
-): number {
-  if (maxBytes === Infinity) return 0;
+): readonly Peer[] {
+  if (maxBytes === Infinity) return [];
   let total = 0;
   const slow: { peer: Peer; bytes: number }[] = [];
   for (const peer of peers) {
@@ -39,13 +40,13 @@ export function closeSlowest(
     total += bytes;
     slow.push({ peer, bytes });
   }
-  if (total <= maxBytes) return 0;
+  if (total <= maxBytes) return [];
   slow.sort((a, b) => b.bytes - a.bytes);
-  let closed = 0;
+  const closed: Peer[] = [];
   for (const { peer, bytes } of slow) {
     if (total <= maxBytes) break;
     total -= bytes;
-    closed++;
+    closed.push(peer);
     // A close in good order would wait behind the bytes that are too many.
     peer.socket.terminate();
   }

@@ -297,7 +297,7 @@ export function serve({
         ping: (socket) => socket.data.alive(),
         pong: (socket) => socket.data.alive(),
         drain: (socket) => socket.data.drained(),
-        close: (socket, code) => socket.data.close(code),
+        close: (socket, code, reason) => socket.data.close(code, reason),
       },
     });
   }

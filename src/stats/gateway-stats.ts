@@ -4,6 +4,8 @@ import { Histogram } from "./histogram.ts";
 
 /** Codes that are counted one by one: more than there are. What a client sends names no code. */
 const MAX_CODES = 64;
+/** Of answers over HTTP, and of mistakes of ours. */
+const OTHER_CODES = ["not_a_websocket", "not_found", "internal_error"];
 
 /**
  * What a gateway counts: plain numbers, raised in place where things happen, and read only when somebody asks. Nothing in it
@@ -27,7 +29,10 @@ export class GatewayStats {
   /** Connections closed for too many unsent bytes. */
   slowConsumers = 0;
   /** Error frames and refused requests. */
-  readonly errors: Record<string, number> = zeroes(Object.keys(ERROR_CODES));
+  readonly errors: Record<string, number> = zeroes([
+    ...Object.keys(ERROR_CODES),
+    ...OTHER_CODES,
+  ]);
   /** Refusals by the limit that was met. */
   readonly refused: Record<Limit, number> = zeroes(LIMITS);
   /** From a message's frame until the last slice of its room here was given it; in microseconds. */

@@ -18,6 +18,8 @@ const SUITES = [
   "test/server/node-ws.test.ts",
   "test/server/api.test.ts",
   "test/server/api-sanctions.test.ts",
+  "test/server/health.test.ts",
+  "test/server/metrics.test.ts",
   "test/invariants.test.ts",
   "test/crash.test.ts",
   "test/client/faults.test.ts",

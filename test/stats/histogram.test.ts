@@ -13,7 +13,8 @@ test("a value is in the lowest bucket whose bound it does not pass", () => {
     fc.property(fc.double({ min: 0, max: 1e12, noNaN: true }), (value) => {
       const bucket = bucketOf(value);
       expect(value).toBeLessThanOrEqual(Histogram.bound(bucket));
-      if (bucket > 0) expect(value).toBeGreaterThan(Histogram.bound(bucket - 1));
+      if (bucket > 0)
+        expect(value).toBeGreaterThan(Histogram.bound(bucket - 1));
     }),
   );
 });
