@@ -152,30 +152,39 @@ export class ServerProcess implements RunningServer {
     return ServerProcess.#start("inherit", wrapper, data, flags);
   }
 
-  static async #start(
+  /** Another program that is a server. */
+  static run(
+    command: readonly string[],
+    cwd: string,
+    ...flags: string[]
+  ): Promise<ServerProcess> {
+    return ServerProcess.#run("inherit", command, cwd, flags);
+  }
+
+  static #start(
     stderr: "inherit" | "pipe",
     wrapper: readonly string[],
     data: string,
     flags: readonly string[],
   ): Promise<ServerProcess> {
+    return ServerProcess.#run(
+      stderr,
+      [...wrapper, process.execPath, "run", "src/server.ts"],
+      join(import.meta.dir, "../.."),
+      ["--data", data, ...THREAD_FLAGS, ...natsFlags(data), ...flags],
+    );
+  }
+
+  static async #run(
+    stderr: "inherit" | "pipe",
+    command: readonly string[],
+    cwd: string,
+    flags: readonly string[],
+  ): Promise<ServerProcess> {
     const child = Bun.spawn(
-      [
-        ...wrapper,
-        process.execPath,
-        "run",
-        "src/server.ts",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--data",
-        data,
-        ...THREAD_FLAGS,
-        ...natsFlags(data),
-        ...flags,
-      ],
+      [...command, "--host", "127.0.0.1", "--port", "0", ...flags],
       {
-        cwd: join(import.meta.dir, "../.."),
+        cwd,
         stdin: "ignore",
         stdout: "pipe",
         stderr,
