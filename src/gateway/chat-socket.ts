@@ -66,7 +66,7 @@ export class ChatSocket implements SocketHandler {
       {
         connection: id,
         user: user.id,
-        name: user.name,
+        from: user.name,
         address: place.address,
         format: codec.name,
         seconds: Math.round(performance.now() - this.#openedAt) / 1000,

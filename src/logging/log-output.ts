@@ -21,6 +21,8 @@ export async function openLogOutput(
   const destination = pino.destination({
     fd,
     sync: false,
+    // With 0, its default, its flush waits for nothing.
+    minLength: 1,
     maxLength: MAX_WAITING_BYTES,
   });
   // Whoever read it is gone.

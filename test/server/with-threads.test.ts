@@ -19,6 +19,7 @@ const SUITES = [
   "test/server/api.test.ts",
   "test/server/api-sanctions.test.ts",
   "test/server/health.test.ts",
+  "test/server/log.test.ts",
   "test/server/metrics.test.ts",
   "test/invariants.test.ts",
   "test/crash.test.ts",

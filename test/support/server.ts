@@ -130,6 +130,7 @@ export class ServerProcess implements RunningServer {
     readonly greeting: string,
     readonly rest: {
       read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+      cancel(): Promise<void>;
     },
   ) {}
 
