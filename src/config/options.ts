@@ -36,13 +36,13 @@ export const OPTIONS = {
   metrics: choice(
     ["on", "off"],
     "on",
-    "figures for Prometheus at /metrics, for everybody who can ask",
+    "figures for Prometheus at /metrics, for whoever asks",
   ),
   logLevel: {
     ...choice(
-      ["debug", "info", "warn", "error", "silent"],
+      ["silent", "error", "warn", "info", "debug"],
       "info",
-      "debug (a line for each connection), info, warn, error or silent",
+      "what is logged: silent, error, warn, info or debug (a line for each connection)",
     ),
     unit: "level",
   },

@@ -61,7 +61,7 @@ class Started implements AsyncDisposable {
   static async start(nats: string, ...flags: string[]): Promise<Started> {
     const folder = new TempFolder();
     const prefix = `o${++Started.#prefixes}`;
-    const server = await ServerProcess.startHeard(
+    const server = await ServerProcess.start(
       folder.path,
       ...["--nats", nats, "--nats-prefix", prefix, ...flags],
     );
@@ -393,8 +393,11 @@ test.skipIf(!natsServer)(
     await jsm.streams.delete(`${started.prefix}-1`);
     await nc.close();
     expect(await started.server.process.exited).toBe(1);
-    expect(await started.server.complaints()).toBe(
-      `roomcast: NATS stream ${started.prefix}-1 is gone: this server must be started anew\n`,
-    );
+    const lines = (await started.server.remainingOutput()).trimEnd().split("\n");
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({
+      level: "fatal",
+      reason: `NATS stream ${started.prefix}-1 is gone`,
+      msg: "this server must be started anew",
+    });
   },
 );

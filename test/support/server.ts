@@ -124,7 +124,7 @@ export class InProcessServer implements RunningServer {
 /** The server as a user starts it: a process of its own, that can be killed. */
 export class ServerProcess implements RunningServer {
   private constructor(
-    readonly process: Bun.Subprocess<"ignore", "pipe", "inherit" | "pipe">,
+    readonly process: Bun.Subprocess<"ignore", "pipe", "inherit">,
     readonly port: number,
     /** What it printed when it was ready. */
     readonly greeting: string,
@@ -136,12 +136,7 @@ export class ServerProcess implements RunningServer {
 
   /** Resolves when it listens. */
   static start(data: string, ...flags: string[]): Promise<ServerProcess> {
-    return ServerProcess.#start("inherit", [], data, flags);
-  }
-
-  /** What it writes to stderr is kept: see `complaints`. */
-  static startHeard(data: string, ...flags: string[]): Promise<ServerProcess> {
-    return ServerProcess.#start("pipe", [], data, flags);
+    return ServerProcess.startUnder([], data, ...flags);
   }
 
   /** @param wrapper a command that becomes what its arguments say */
@@ -150,37 +145,18 @@ export class ServerProcess implements RunningServer {
     data: string,
     ...flags: string[]
   ): Promise<ServerProcess> {
-    return ServerProcess.#start("inherit", wrapper, data, flags);
-  }
-
-  /** Another program that is a server. */
-  static run(
-    command: readonly string[],
-    cwd: string,
-    ...flags: string[]
-  ): Promise<ServerProcess> {
-    return ServerProcess.#run("inherit", command, cwd, flags);
-  }
-
-  static #start(
-    stderr: "inherit" | "pipe",
-    wrapper: readonly string[],
-    data: string,
-    flags: readonly string[],
-  ): Promise<ServerProcess> {
-    return ServerProcess.#run(
-      stderr,
+    return ServerProcess.run(
       [...wrapper, process.execPath, "run", "src/server.ts"],
       join(import.meta.dir, "../.."),
-      ["--data", data, ...THREAD_FLAGS, ...natsFlags(data), ...flags],
+      ...["--data", data, ...THREAD_FLAGS, ...natsFlags(data), ...flags],
     );
   }
 
-  static async #run(
-    stderr: "inherit" | "pipe",
+  /** Another program that is a server. */
+  static async run(
     command: readonly string[],
     cwd: string,
-    flags: readonly string[],
+    ...flags: string[]
   ): Promise<ServerProcess> {
     const child = Bun.spawn(
       [...command, "--host", "127.0.0.1", "--port", "0", ...flags],
@@ -188,7 +164,7 @@ export class ServerProcess implements RunningServer {
         cwd,
         stdin: "ignore",
         stdout: "pipe",
-        stderr,
+        stderr: "inherit",
       },
     );
     const reader = child.stdout.getReader();
@@ -217,11 +193,6 @@ export class ServerProcess implements RunningServer {
   async signal(signal: NodeJS.Signals): Promise<number> {
     this.process.kill(signal);
     return await this.process.exited;
-  }
-
-  /** Everything it wrote to stderr until it ended. */
-  complaints(): Promise<string> {
-    return new Response(this.process.stderr).text();
   }
 
   /** Everything it prints until it ends. */
