@@ -369,6 +369,23 @@ export function scenarios(openFiles: number): Scenario[] {
           "peak_rss_bytes",
         ],
       },
+      drain: {
+        title:
+          "SIGTERM and a new start under 4,000 of 400 rooms, who come back when told",
+        groups: [{ name: "rooms", rooms: 400, members: 10, rate: 0 }],
+        kind: "drain",
+        tier: "full",
+        seconds: 12,
+        needs: ["resume"],
+        columns: [
+          "drain_us",
+          "back_p50_us",
+          "back_max_us",
+          "back_peak_per_second",
+          "back_retries",
+          "peak_rss_bytes",
+        ],
+      },
     }),
     scenario("crash", "SIGKILL under load: what was acknowledged is there", {
       "": {

@@ -117,6 +117,12 @@ export class ServerProcess {
     await this.#child.exited;
   }
 
+  /** SIGTERM, and waits for the end, however long the server takes to drain. */
+  async end(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.#child.exited;
+  }
+
   /** Ends it in good order if it can, and removes its files. */
   async stop(): Promise<void> {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS);

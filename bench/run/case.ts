@@ -8,7 +8,7 @@ export type Format = "json" | "msgpack";
 export type Tier = "quick" | "default" | "full";
 export const TIERS: readonly Tier[] = ["quick", "default", "full"];
 
-export type Kind = "load" | "connect" | "resume" | "crash";
+export type Kind = "load" | "connect" | "resume" | "drain" | "crash";
 
 /** Connections of one sort in a case; what is left out follows the rules of `groupPlan`. */
 export interface GroupShape {

@@ -9,6 +9,7 @@ import type { Peer } from "../peers/peer.ts";
 import { Deployment } from "../peers/deployment.ts";
 import { type Case, groupPlan } from "./case.ts";
 import { measureCrash } from "../special/crash.ts";
+import { measureDrain } from "../special/drain.ts";
 import { measureResume } from "../special/resume-storm.ts";
 import { measurePublish } from "../special/publish.ts";
 import { storedFolder } from "../special/stored.ts";
@@ -60,6 +61,8 @@ async function find(one: Case, peer: Peer, tell: Tell): Promise<Finding> {
       return await measureCrash(one, peer, deployment.servers[0]!, tell);
     if (one.kind === "resume")
       return await measureResume(one, peer, deployment.servers[0]!, tell);
+    if (one.kind === "drain")
+      return await measureDrain(one, deployment.servers[0]!, tell);
     if (peer.nats?.gateways === 0)
       return await measurePublish(one, peer, deployment);
     const plan = await loadPlan(one, peer, deployment.servers);

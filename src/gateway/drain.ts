@@ -14,6 +14,8 @@ const MIN_PER_WAVE = 100;
 /** Clients that go or come back all at once would be a storm: they are spread over this much per connection. */
 const SPREAD_MS_PER_PEER = 1;
 const MIN_SPREAD_MS = 1000;
+/** A server that is started anew listens by then: who comes sooner would find nobody, and come again with the others. */
+const RESTART_MS = 1000;
 const MAX_SPREAD_MS = 30_000;
 
 /**
@@ -47,7 +49,7 @@ export async function drainPeers(
 }
 
 /**
- * Nobody is asked to be back before the last one has been asked. From then on they come in the order in which they went,
+ * Nobody is asked to be back before the last one has been asked and a new server can be there. Then they come in the order in which they went,
  * each wave in a part of the time that is its own, each client at a moment in it that is its own.
  */
 async function askToLeave(
@@ -72,7 +74,7 @@ async function askToLeave(
       const { value: peer, done } = walk.next();
       if (done) return;
       const part = Math.min(1, (wave + Math.random()) / waves);
-      peer.sendAway(Math.round(later + part * spreadMs));
+      peer.sendAway(Math.round(later + RESTART_MS + part * spreadMs));
     }
     await Bun.sleep(WAVE_MS);
   }

@@ -63,6 +63,7 @@ test("--only takes scenarios and cases of any tier, and names what it does not k
     "fanout/10000",
     "resume-storm/one-room",
     "resume-storm/rooms",
+    "resume-storm/drain",
   ]);
   expect(() => chooseCases(all, "default", ["fan"])).toThrow(
     "no scenario fan;",

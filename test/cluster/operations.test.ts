@@ -393,7 +393,9 @@ test.skipIf(!natsServer)(
     await jsm.streams.delete(`${started.prefix}-1`);
     await nc.close();
     expect(await started.server.process.exited).toBe(1);
-    const lines = (await started.server.remainingOutput()).trimEnd().split("\n");
+    const lines = (await started.server.remainingOutput())
+      .trimEnd()
+      .split("\n");
     expect(JSON.parse(lines.at(-1)!)).toMatchObject({
       level: "fatal",
       reason: `NATS stream ${started.prefix}-1 is gone`,

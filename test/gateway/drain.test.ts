@@ -49,8 +49,8 @@ test("thousands are asked in waves, not at once, and come back in as many parts 
     crowd.asked.slice(100 * i, 100 * (i + 1)),
   );
   for (const [i, delays] of waves.entries()) {
-    // From when the last wave is asked; 2,000 ms are for all.
-    const since = (9 - i) * 100;
+    // A second after the last wave is asked; 2,000 ms are for all.
+    const since = (9 - i) * 100 + 1000;
     for (const delay of delays)
       expect(delay - since).toBeWithin(200 * i, 200 * (i + 1) + 1);
     expect(new Set(delays).size).toBeGreaterThan(30);
@@ -82,8 +82,8 @@ test("with little time more are asked at once, with none all", async () => {
 test("others of the same server come back too: the time is for all of them", async () => {
   const crowd = new Crowd(50, true);
   await drainPeers(crowd.peers, { ...GRACE, connections: 9000 });
-  expect(Math.max(...crowd.asked)).toBeWithin(5000, 10_001);
-  expect(Math.min(...crowd.asked)).toBeLessThan(5000);
+  expect(Math.max(...crowd.asked)).toBeWithin(6000, 11_001);
+  expect(Math.min(...crowd.asked)).toBeLessThan(6000);
 });
 
 test("who was let in at the last moment is asked as well", async () => {
@@ -92,7 +92,7 @@ test("who was let in at the last moment is asked as well", async () => {
   crowd.add();
   await drained;
   expect(crowd.asked).toHaveLength(151);
-  expect(Math.max(...crowd.asked)).toBeLessThan(1500);
+  expect(Math.max(...crowd.asked)).toBeLessThan(2500);
 });
 
 test("who stays is closed in waves, those with unsettled publishes last", async () => {
