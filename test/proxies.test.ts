@@ -103,7 +103,7 @@ describe.each(Object.entries(PROXIES))("behind %s", (name, proxy) => {
       using folder = new TempFolder();
       mkdirSync(join(folder.path, "logs"));
       await using server = new InProcessServer(
-        ...["--max-connections-per-address", "0"],
+        ...["--trusted-proxies", "127.0.0.1"],
       );
       const port = freePort();
       const child = Bun.spawn(proxy.command(folder.path, port, server), {
