@@ -197,22 +197,23 @@ test.skipIf(!openssl)(
         cwd: join(import.meta.dir, "../.."),
         stdin: "ignore",
         stdout: "pipe",
-        stderr: "pipe",
+        stderr: "inherit",
       },
     );
     try {
       const decoder = new TextDecoder();
       const out = child.stdout.getReader();
-      const err = child.stderr.getReader();
       const port = Number(
         /:(\d+) /.exec(decoder.decode((await out.read()).value))![1],
       );
       copyFileSync(file("second.crt"), file("live.crt"));
       child.kill("SIGHUP");
-      const said = decoder.decode((await err.read()).value);
-      expect(said).toMatch(
-        /^roomcast: SIGHUP: the certificate stays as it was: .*does not belong/,
-      );
+      const said = JSON.parse(decoder.decode((await out.read()).value));
+      expect(said).toMatchObject({
+        level: "error",
+        msg: "SIGHUP: the certificate stays as it was",
+      });
+      expect(said.reason).toMatch(/does not belong/);
       expect(await certificateOf(port)).toBe("first");
     } finally {
       child.kill("SIGKILL");
