@@ -74,7 +74,8 @@ export function failure(error: unknown, logger: Logger): ApiAnswer {
   return errorAnswer(new ApiError(500, "internal", "the server failed"));
 }
 
-function errorAnswer({
+/** An expected failure as an answer. */
+export function errorAnswer({
   status,
   code,
   message,

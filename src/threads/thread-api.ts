@@ -1,4 +1,4 @@
-import { ApiError, failure, type ApiAnswer } from "../api/answer.ts";
+import { ApiError, errorAnswer, type ApiAnswer } from "../api/answer.ts";
 import type { ApiHandler } from "../api/front.ts";
 import type { Channel } from "./channel.ts";
 import { Requests } from "./requests.ts";
@@ -15,7 +15,7 @@ export class ThreadApi {
   readonly handle: ApiHandler = async (request) => {
     const channel = this.channel();
     if (channel.full)
-      return failure(
+      return errorAnswer(
         new ApiError(
           503,
           "overloaded",
