@@ -57,7 +57,8 @@ export class Endpoint {
       throw new WebhookError(
         timedOut
           ? `it did not answer within ${this.timeoutMs} ms`
-          : `it cannot be reached: ${(error as Error).message}`,
+          : // The message would hold the URL, and that perhaps a secret.
+            `it cannot be reached: ${(error as { code?: string }).code ?? "no answer"}`,
       );
     }
   }
