@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { OPTIONS } from "../src/config/options.ts";
 import { Client } from "./support/client.ts";
@@ -34,6 +35,20 @@ function freePort(): number {
   const { port } = listener;
   listener.stop(true);
   return port;
+}
+
+/** Of a request for a path that is sent as it is: `fetch` would tidy it up. */
+function statusOf(port: number, path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1");
+    socket
+      .on("data", (bytes) => {
+        socket.destroy();
+        resolve(Number(/^HTTP\/1\.1 (\d{3}) /.exec(String(bytes))![1]));
+      })
+      .on("error", reject);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+  });
 }
 
 interface Proxy {
@@ -132,6 +147,8 @@ describe.each(Object.entries(PROXIES))("behind %s", (name, proxy) => {
         expect((await fetch(`http://127.0.0.1:${port}/metrics`)).status).toBe(
           404,
         );
+        for (const path of ["/x\\..\\metrics", "/x/../metrics", "//metrics"])
+          expect(await statusOf(port, path)).toBeOneOf([400, 404]);
         expect((await fetch(`${server.http}/metrics`)).status).toBe(200);
         bob.socket.close(1000);
         expect((await bob.closed).code).toBe(1000);
