@@ -206,7 +206,7 @@ export function serve({
     request: Request,
     server: ChatServer,
   ): Response | undefined | Promise<Response | undefined> {
-    const url = new URL(request.url);
+    const url = urlOf(request);
     switch (url.pathname) {
       case "/chat":
         return chat(request, url, server);
@@ -301,6 +301,18 @@ export function serve({
       },
     });
   }
+}
+
+/**
+ * Where a request goes. Load balancers that ask for health as HTTP/1.0 name no host, and Bun then tells only the path.
+ * @throws Refusal the host is none
+ */
+function urlOf({ url }: Request): URL {
+  const parsed = url.startsWith("/")
+    ? URL.parse(`http://localhost${url}`)
+    : URL.parse(url);
+  if (parsed) return parsed;
+  throw new Refusal(400, "invalid_field", "the Host header is not valid");
 }
 
 /** What to tell where a port cannot be had. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { connect } from "node:net";
 import { Client } from "../support/client.ts";
 import { ServerProcess, TempFolder } from "../support/server.ts";
 import { range } from "./helpers.ts";
@@ -63,4 +64,27 @@ describe("a server that drains", () => {
     expect(share(1500, 2000)).toBeGreaterThan(50);
     expect(share(2000, 3000)).toBeGreaterThan(25);
   });
+});
+
+test("a load balancer that names no host is answered, and a host that is none is no failure of the server", async () => {
+  using folder = new TempFolder();
+  await using server = await ServerProcess.start(folder.path);
+  const port = Number(new URL(server.http).port);
+  const ask = (request: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let answer = "";
+      connect(port, "127.0.0.1")
+        .on("data", (bytes) => {
+          answer += bytes;
+          if (answer.includes("\r\n\r\n")) resolve(answer);
+        })
+        .on("error", reject)
+        .on("close", () => resolve(answer))
+        .end(request);
+    });
+  expect(await ask("GET /health HTTP/1.0\r\n\r\n")).toContain(" 200 ");
+  for (const host of ["[", "a b", "x/y?", "h:99999"])
+    expect(await ask(`GET /health HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).toMatch(
+      /^HTTP\/1.1 (200|400) /,
+    );
 });
