@@ -89,6 +89,8 @@ export function nameProblem(
     return `must be at most ${maxBytes} bytes of UTF-8`;
   if (!name.isWellFormed()) return "must not hold a lone surrogate";
   if (CONTROL.test(name)) return "must not hold control characters";
+  // In a path every client takes them for steps: what is asked for the room ".." would be done everywhere.
+  if (name === "." || name === "..") return 'must not be "." or ".."';
   return undefined;
 }
 

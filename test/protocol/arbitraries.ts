@@ -13,11 +13,9 @@ export const anyCharacter = fc
 export const anyText = fc.string({ unit: anyCharacter, maxLength: 60 });
 
 /** Names as the server lets them pass. */
-export const anyName = fc.string({
-  unit: "grapheme",
-  minLength: 1,
-  maxLength: 12,
-});
+export const anyName = fc
+  .string({ unit: "grapheme", minLength: 1, maxLength: 12 })
+  .filter((name) => name !== "." && name !== "..");
 
 /** What JSON can hold, with keys that every format takes. */
 export const jsonValue = (maxDepth = 5): fc.Arbitrary<unknown> =>

@@ -182,6 +182,13 @@ describe("names of rooms and users", () => {
     ]);
   });
 
+  test("what a path takes for a step is refused", () => {
+    for (const name of [".", ".."])
+      expect(nameProblem(name, 128)).toBe('must not be "." or ".."');
+    for (const name of ["...", ".a", "a..", " ."])
+      expect(nameProblem(name, 128)).toBeUndefined();
+  });
+
   test("a lone surrogate is refused", () => {
     for (const name of [LONE, "\ud800", "\udc00\ud800"])
       expect(nameProblem(name, 128)).toBe("must not hold a lone surrogate");

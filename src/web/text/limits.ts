@@ -23,6 +23,7 @@ export function nameProblem(
   if (/[\p{Cc}\u2028\u2029]/u.test(name))
     return "Control characters cannot be used here.";
   if (!name.isWellFormed()) return "It holds half a character.";
+  if (name === "." || name === "..") return "Dots alone cannot be a name.";
   const over = bytesOver(name, maxBytes);
   return over > 0 ? `Too long by ${over} bytes.` : undefined;
 }

@@ -15,5 +15,6 @@ test("names are checked as the server does", () => {
   expect(nameProblem("x".repeat(65), 64)).toContain("1 byte");
   expect(nameProblem("a\nb", 64)).toContain("Control");
   expect(nameProblem("a\u2028b", 64)).toContain("Control");
+  expect(nameProblem("..", 64)).toContain("Dots");
   expect(nameProblem("a\ud800", 64)).toContain("half");
 });
