@@ -63,8 +63,10 @@ export class SanctionBook {
 
   /** Forgets those that have ended: nothing else has to happen then. */
   sweep(now: number): void {
+    this.list.sweep(now);
     try {
-      for (const ended of this.list.sweep(now)) this.store.remove(ended);
+      // Not those that were swept here: a gateway of this thread sweeps the same list.
+      this.store.removeEnded(now);
     } catch (error) {
       // They are read again at the next start, and have ended all the same.
       this.onFailure(error);

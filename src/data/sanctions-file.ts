@@ -22,6 +22,8 @@ export interface SanctionStore {
   save(sanction: Sanction): void;
   /** @throws Error */
   remove(sanction: Omit<Sanction, "until">): void;
+  /** Those that have ended by then, ms since 1970. @throws Error */
+  removeEnded(now: number): void;
   close(): void;
 }
 
@@ -30,6 +32,7 @@ export const UNKEPT: SanctionStore = {
   all: () => [],
   save: () => {},
   remove: () => {},
+  removeEnded: () => {},
   close: () => {},
 };
 
@@ -73,6 +76,10 @@ export class SanctionsFile implements SanctionStore {
 
   remove({ kind, user, room }: Omit<Sanction, "until">): void {
     this.#remove.run(kind, user, room);
+  }
+
+  removeEnded(now: number): void {
+    this.#db.run("DELETE FROM sanctions WHERE until <= ?", [now]);
   }
 
   close(): void {

@@ -66,13 +66,12 @@ describe("a book of sanctions", () => {
     using folder = new TempFolder();
     const file = join(folder.path, "sanctions.db");
     const now = Date.now();
-    const book = new SanctionBook(
-      new Sanctions(),
-      new SanctionsFile(file),
-      reach(),
-    );
+    const list = new Sanctions();
+    const book = new SanctionBook(list, new SanctionsFile(file), reach());
     await book.impose(ban("ann", now + 1000));
     await book.impose(ban("bob"));
+    // As a gateway of the same thread does.
+    list.sweep(now + 1000);
     book.sweep(now + 1000);
     book.close();
     const again = new SanctionsFile(file);

@@ -45,7 +45,7 @@ test("those that have ended are swept, and nothing stays of them", () => {
   const ended = [ban("ann", "r", NOW), ban("bob", "", NOW - 1)];
   for (const sanction of [...ended, ban("ann", "s", NOW + 1)])
     sanctions.set(sanction);
-  expect(sanctions.sweep(NOW)).toEqual(ended);
+  sanctions.sweep(NOW);
   expect(sanctions.count).toBe(1);
   expect([...sanctions.all()]).toEqual([ban("ann", "s", NOW + 1)]);
 });
