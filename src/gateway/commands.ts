@@ -7,14 +7,7 @@ import type {
   ClientMessage,
   Typing,
 } from "../protocol/messages.ts";
-import {
-  MAX_ROOM_BYTES,
-  checkData,
-  checkId,
-  checkName,
-  checkText,
-  quote,
-} from "../protocol/validate.ts";
+import { checkData, checkId, checkText, quote } from "../protocol/validate.ts";
 import { authenticate } from "./authenticate.ts";
 import type { Connection } from "./connection.ts";
 import type { Members } from "./directory.ts";
@@ -86,14 +79,7 @@ export function runCommand(
   if (command.needs === "nothing")
     return command.run(gateway, connection, message);
   const { room } = message as { room: string };
-  const membership = connection.memberships.get(room);
-  if (!membership) {
-    checkName("room", room, MAX_ROOM_BYTES);
-    throw new ProtocolError(
-      "not_joined",
-      `this connection is not in room ${quote(room)}: join it first`,
-    );
-  }
+  const membership = connection.membership(room);
   const { right } = command;
   if (right && !(membership.rights & RIGHTS[right]))
     throw forbidden(right, room);

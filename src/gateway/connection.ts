@@ -1,8 +1,9 @@
 import type { ServerWebSocket } from "bun";
 import type { Access } from "../auth/auth.ts";
 import type { Codec, Decoder, Frame } from "../protocol/codec.ts";
-import type { CloseCode } from "../protocol/errors.ts";
+import { ProtocolError, type CloseCode } from "../protocol/errors.ts";
 import type { ServerMessage, User } from "../protocol/messages.ts";
+import { MAX_ROOM_BYTES, checkName, quote } from "../protocol/validate.ts";
 import { Bucket, Strikes } from "./bucket.ts";
 import type { Place } from "./directory.ts";
 import type { Outlet } from "./outlet.ts";
@@ -80,6 +81,17 @@ export class Connection implements Peer {
   ) {
     this.decoder = codec.createDecoder(room);
     this.seenAt = now;
+  }
+
+  /** @throws ProtocolError not_joined */
+  membership(room: string): Membership {
+    const membership = this.memberships.get(room);
+    if (membership) return membership;
+    checkName("room", room, MAX_ROOM_BYTES);
+    throw new ProtocolError(
+      "not_joined",
+      `this connection is not in room ${quote(room)}: join it first`,
+    );
   }
 
   messages(now: number): Bucket {

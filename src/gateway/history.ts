@@ -22,8 +22,8 @@ export async function getHistory(
       "before and after cannot both be given",
     );
   await gateway.meter.turn();
-  const membership = connection.memberships.get(message.room);
-  if (connection.closed || !membership) return;
+  if (connection.closed) return;
+  const membership = connection.membership(message.room);
   // Up to where the connection's slice is: what lies beyond comes live, in its place.
   const upto = membership.slice.position;
   const recalled = await recall(gateway, connection, membership.room, {
@@ -35,6 +35,8 @@ export async function getHistory(
       gateway.config.maxHistoryPerReply,
     ),
   });
+  // Who was taken out meanwhile reads nothing any more.
+  connection.membership(message.room);
   reply(gateway, connection, recalled, {
     action: "history",
     ref: message.ref,
