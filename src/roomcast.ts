@@ -122,6 +122,9 @@ class GatewayListener implements BackendListener<Origin> {
   readonly deliver: BackendListener<Origin>["deliver"] = (event, origin) =>
     this.gateway.deliver(event, origin);
 
+  readonly hindrance: BackendListener<Origin>["hindrance"] = (draft) =>
+    this.gateway.sanctions.hindrance(draft, Date.now());
+
   readonly presenceChanged: DirectoryListener["presenceChanged"] = (
     room,
     told,

@@ -1,4 +1,9 @@
-import type { Deliver, MainBroker } from "../broker/broker.ts";
+import type {
+  BrokerError,
+  Deliver,
+  Draft,
+  MainBroker,
+} from "../broker/broker.ts";
 import type { SanctionStore } from "../data/sanctions-file.ts";
 import type {
   Directory,
@@ -32,4 +37,6 @@ export interface Backend<From> {
 /** What a backend calls, from its first subscription or entered room on. */
 export interface BackendListener<From> extends DirectoryListener {
   readonly deliver: Deliver<From>;
+  /** Why a message that had to wait may not be sent any more; undefined where it may. */
+  readonly hindrance: (draft: Draft) => BrokerError | undefined;
 }

@@ -40,8 +40,11 @@ export function openEmbedded<From>(
     folder?.sessionKey() ||
     crypto.getRandomValues(new Uint8Array(32));
   const embedded = openBroker(config, folder, listener, logger);
-  const broker = withWebhooks(embedded, config, (message) =>
-    logger.warn(message),
+  const broker = withWebhooks(
+    embedded,
+    config,
+    (draft) => listener.hindrance(draft),
+    (message) => logger.warn(message),
   );
   const directory = new LocalDirectory(
     new AdmissionCount(config.maxConnections, config.maxConnectionsPerAddress),

@@ -50,7 +50,12 @@ export async function openNats<From>(
     listener.deliver,
     { tell, onEnd },
   );
-  const broker = withWebhooks(nats, config, tell);
+  const broker = withWebhooks(
+    nats,
+    config,
+    (draft) => listener.hindrance(draft),
+    tell,
+  );
   let directory: NodeDirectory | undefined;
   let here: Reach | undefined;
   try {

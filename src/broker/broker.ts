@@ -52,6 +52,12 @@ export interface Broker<Origin> {
  */
 export interface MainBroker<Origin> extends Broker<Origin> {
   /**
+   * Answers a publish whose id is known here already, as `publish` does.
+   * @returns whether it was one; false too where that cannot be told at once
+   */
+  repeat(draft: Draft, origin: Origin, done: Done<Origin>): boolean;
+
+  /**
    * Deletes a message: its text and data, wherever they are kept, and soon from the disk. The room gets an event that
    * tells so; in the message's place reads give an event without content. Its idempotency key stays known.
    * @throws BrokerError (as a rejection), `not_supported` where this broker cannot
@@ -107,7 +113,7 @@ export interface Published {
 
 /**
  * How a publish ended. Must not throw.
- * @param outcome a BrokerError is overloaded, unavailable, outcome_unknown or refused
+ * @param outcome a BrokerError is overloaded, unavailable, outcome_unknown, refused, banned or muted
  */
 export type Done<Origin> = (
   draft: Draft,
@@ -143,6 +149,9 @@ export type BrokerErrorCode =
   | "outcome_unknown"
   /** The application does not want it (src/webhooks). */
   | "refused"
+  /** Its user was banned or muted while the application was asked. */
+  | "banned"
+  | "muted"
   /** This broker cannot do it at all. */
   | "not_supported";
 

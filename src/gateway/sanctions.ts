@@ -1,4 +1,6 @@
+import { BrokerError, type Draft } from "../broker/broker.ts";
 import type { Sanction, SanctionKind } from "../data/sanctions-file.ts";
+import { quote } from "../protocol/validate.ts";
 
 /**
  * Who may not be here, or not send. A gateway looks here when a user connects or joins; what concerns each message is then
@@ -44,14 +46,24 @@ export class Sanctions {
     );
   }
 
+  /** Why a message that waited may not be sent any more: its user was banned or muted meanwhile. */
+  hindrance({ user, room }: Draft, now: number): BrokerError | undefined {
+    for (const kind of ["ban", "mute"] as const)
+      if (this.holds(kind, user, room, now))
+        return new BrokerError(
+          kind === "ban" ? "banned" : "muted",
+          `you may not send to room ${quote(room)} any more`,
+        );
+    return undefined;
+  }
+
   *all(): Generator<Sanction> {
     for (const its of this.#users.values()) yield* its.values();
   }
 
-  /** Takes out those that have ended. @returns them */
-  sweep(now: number): Sanction[] {
+  /** Takes out those that have ended. */
+  sweep(now: number): void {
     const ended = [...this.all()].filter(({ until }) => until <= now);
     for (const sanction of ended) this.lift(sanction);
-    return ended;
   }
 }

@@ -60,6 +60,9 @@ export class Hub implements BackendListener<HubOrigin>, Reach {
       subscription.events.event(subscription, frames, origin);
   };
 
+  readonly hindrance: BackendListener<HubOrigin>["hindrance"] = (draft) =>
+    this.sanctions.hindrance(draft, Date.now());
+
   /** What a publish ended with; a new event has told its sender's thread already, if that is subscribed. */
   readonly published: Done<HubOrigin> = (_draft, origin, outcome) => {
     if (outcome instanceof BrokerError || !origin.carried)

@@ -22,6 +22,7 @@ export class WebhookBroker<Origin> implements MainBroker<Origin> {
     private readonly inner: MainBroker<Origin>,
     private readonly before: BeforeSend | undefined,
     private readonly after: AfterEvents | undefined,
+    private readonly hindrance: (draft: Draft) => BrokerError | undefined,
   ) {}
 
   get epoch(): string {
@@ -37,9 +38,14 @@ export class WebhookBroker<Origin> implements MainBroker<Origin> {
       this.#publish(draft, origin, done);
       return;
     }
+    // What is stored needs nobody's leave any more: to refuse it would tell the sender that it is not.
+    if (this.inner.repeat(draft, origin, done)) return;
     this.before.ask(draft, (verdict) => {
-      if (verdict instanceof BrokerError) done(draft, origin, verdict);
-      else this.#publish(verdict, origin, done);
+      const refusal =
+        verdict instanceof BrokerError ? verdict : this.hindrance(verdict);
+      if (!refusal) this.#publish(verdict as Draft, origin, done);
+      else if (!this.inner.repeat(draft, origin, done))
+        done(draft, origin, refusal);
     });
   }
 
@@ -59,6 +65,10 @@ export class WebhookBroker<Origin> implements MainBroker<Origin> {
         message: { room, seq, user, from, text, ts, id, data },
       });
     });
+  }
+
+  repeat(draft: Draft, origin: Origin, done: Done<Origin>): boolean {
+    return this.inner.repeat(draft, origin, done);
   }
 
   subscribe(room: string): Promise<number> {

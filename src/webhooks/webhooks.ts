@@ -1,4 +1,4 @@
-import type { MainBroker } from "../broker/broker.ts";
+import type { BrokerError, Draft, MainBroker } from "../broker/broker.ts";
 import type { Config } from "../config/options.ts";
 import { AfterEvents } from "./after-events.ts";
 import { BeforeSend } from "./before-send.ts";
@@ -8,10 +8,14 @@ import { WebhookBroker } from "./webhook-broker.ts";
 /** After events can wait: what they cost an application that is slow is only its own time. */
 const AFTER_TIMEOUT_MS = 10_000;
 
-/** @returns the broker, with the webhooks around it that are configured */
+/**
+ * @param hindrance why a message that waited for the application may not be sent any more
+ * @returns the broker, with the webhooks around it that are configured
+ */
 export function withWebhooks<Origin>(
   broker: MainBroker<Origin>,
   config: Config,
+  hindrance: (draft: Draft) => BrokerError | undefined,
   tell: (message: string) => void,
 ): MainBroker<Origin> {
   const { beforeSendUrl, webhookUrl, webhookSecret } = config;
@@ -33,5 +37,5 @@ export function withWebhooks<Origin>(
         tell,
       )
     : undefined;
-  return new WebhookBroker(broker, before, after);
+  return new WebhookBroker(broker, before, after, hindrance);
 }

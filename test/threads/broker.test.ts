@@ -7,6 +7,7 @@ function open(maxBytes?: number): BrokerUnderTest {
   const hub = new WiredHub([], maxBytes);
   const thread = hub.connect();
   const broker: MainBroker<string> = Object.assign(thread.broker, {
+    repeat: hub.hub.broker.repeat.bind(hub.hub.broker) as never,
     async delete(room: string, target: number) {
       const deletion = await hub.hub.broker.delete(room, target);
       // The event is on its way.

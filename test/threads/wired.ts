@@ -124,6 +124,7 @@ function slowToRead<Origin>(broker: MainBroker<Origin>): MainBroker<Origin> {
     subscribe: broker.subscribe.bind(broker),
     unsubscribe: broker.unsubscribe.bind(broker),
     reaches: broker.reaches.bind(broker),
+    repeat: broker.repeat.bind(broker),
     delete: broker.delete.bind(broker),
     flush: broker.flush.bind(broker),
     close: broker.close.bind(broker),

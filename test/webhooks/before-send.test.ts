@@ -1,4 +1,5 @@
 import { expect, test, setDefaultTimeout } from "bun:test";
+import { BackEnd, KEY } from "../support/api.ts";
 import { Client, type Message } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { Application, SECRET } from "./application.ts";
@@ -123,6 +124,54 @@ test("messages of a room keep their order, whatever the order of the answers", a
   const seqs = (await Promise.all(sent)).map(({ seq }) => seq);
   expect(seqs).toEqual(texts.map((_, i) => i + 1));
   expect(ann.events("a").map(({ text }) => text)).toEqual(texts);
+});
+
+test("what is stored already is acknowledged again, whatever the application says now", async () => {
+  using application = new Application();
+  await using server = serverWith(application);
+  using ann = await joined(server);
+  const first = await ann.say("a", "hi", { id: "k" });
+  application.answer = () => ({ refuse: "no" });
+  const repeated = { seq: first.seq, ts: first.ts, duplicate: true };
+  expect(await ann.say("a", "hi", { id: "k" })).toMatchObject(repeated);
+  expect(application.asked).toHaveLength(1);
+  // Both asked about at a time; the first is let pass.
+  const { promise, resolve } = Promise.withResolvers<object>();
+  application.answer = () =>
+    application.asked.length === 2 ? promise : { refuse: "no" };
+  const two = [ann.say("a", "x", { id: "l" }), ann.say("a", "x", { id: "l" })];
+  await application.until(() => application.asked.length === 3);
+  resolve({});
+  const [one, other] = await Promise.all(two);
+  expect(one).toMatchObject({ action: "message_sent", seq: 2 });
+  expect(other).toMatchObject({ seq: 2, duplicate: true });
+});
+
+test.each([
+  ["banned", "/bans"],
+  ["banned", "/rooms/a/bans"],
+  ["muted", "/mutes"],
+  ["muted", "/rooms/a/mutes"],
+])("what waits when its user is %s by %s is not sent", async (code, path) => {
+  using application = new Application();
+  await using server = serverWith(application, "--api-key", KEY);
+  const back = await BackEnd.at(server.http);
+  using ann = await joined(server);
+  using bob = await joined(server);
+  const { promise, resolve } = Promise.withResolvers<object>();
+  application.answer = ({ body }) =>
+    body.message.user === ann.user.id ? promise : {};
+  const sent = ann.say("a", "spam");
+  sent.catch(() => {});
+  await application.until(() => application.asked.length === 1);
+  await back.post(path, { user: ann.user.id });
+  const fromBob = bob.say("a", "hi");
+  await application.until(() => application.asked.length === 2);
+  resolve({});
+  expect(await fromBob).toMatchObject({ seq: 1 });
+  expect(bob.events("a").map(({ text }) => text)).toEqual(["hi"]);
+  // A ban from everywhere has closed the connection.
+  if (path !== "/bans") expect(await sent).toMatchObject({ code });
 });
 
 test("a room that waits does not stop others, and its queue has an end", async () => {

@@ -129,6 +129,27 @@ export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
     if (settled) done(draft, origin, settled);
   }
 
+  repeat(draft: Draft, origin: Origin, done: Done<Origin>): boolean {
+    if (draft.id === undefined) return false;
+    const { room, user, id } = draft;
+    const keyHash = this.store.hashKey(room, user, id);
+    let stored: { readonly seq: number; readonly ts: number } | undefined;
+    try {
+      stored = this.store.find(keyHash, room, user, id, Date.now());
+    } catch (error) {
+      done(draft, origin, toBrokerError(error));
+      return true;
+    }
+    if (stored) {
+      done(draft, origin, { seq: stored.seq, ts: stored.ts, duplicate: true });
+      return true;
+    }
+    const first = withKey(this.#inFlight.get(keyHash), draft);
+    if (!first) return false;
+    (first.repeats ??= []).push({ draft, origin, done });
+    return true;
+  }
+
   /**
    * @returns the outcome where it is known at once
    * @throws StoreError

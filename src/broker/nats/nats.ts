@@ -210,6 +210,11 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
     this.#publisher.publish(draft, origin, done);
   }
 
+  /** Only NATS knows. */
+  repeat(): boolean {
+    return false;
+  }
+
   subscribe(room: string): Promise<number> {
     const known = this.#rooms.get(room);
     if (known)
