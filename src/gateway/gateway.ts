@@ -189,7 +189,8 @@ export class Gateway implements Reach {
     connection.closed = true;
     for (const membership of connection.memberships.values())
       this.leave(connection, membership);
-    if (connection.userMessages) this.userRates.release(connection.user.id);
+    if (connection.userMessages)
+      this.userRates.release(connection.user.id, performance.now());
     this.directory.leave(connection.place);
     this.connections.delete(connection);
     this.peers.delete(connection);

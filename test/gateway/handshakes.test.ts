@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Handshakes, MAX_ADDRESSES } from "../../src/gateway/handshakes.ts";
-import { UserRates } from "../../src/gateway/user-rates.ts";
+import { MAX_GONE, UserRates } from "../../src/gateway/user-rates.ts";
 
 test("each address may knock so often, whatever others do", () => {
   const handshakes = new Handshakes(10);
@@ -21,15 +21,30 @@ test("addresses that knock are remembered, those that were quiet for longest go"
   expect(handshakes.take("quiet", 0)).toBe(0);
 });
 
-test("a user's connections share one bucket, which goes with the last of them", () => {
+test("a user's connections share one bucket, which is as it was for who comes back soon", () => {
   const rates = new UserRates(10);
   const one = rates.hold("bob", 0);
   const two = rates.hold("bob", 0);
   expect(two).toBe(one);
   expect(rates.hold("ann", 0)).not.toBe(one);
-  rates.release("bob");
+  rates.release("bob", 0);
   expect(rates.size).toBe(2);
-  rates.release("bob");
-  rates.release("ann");
+  rates.release("bob", 0);
+  rates.release("ann", 0);
   expect(rates.size).toBe(0);
+  expect(rates.hold("bob", 1999)).toBe(one);
+  rates.release("bob", 1999);
+  // By then it is full again.
+  expect(rates.hold("bob", 3999)).not.toBe(one);
+});
+
+test("of users without a connection a bounded number is remembered", () => {
+  const rates = new UserRates(10);
+  const first = rates.hold("first", 0);
+  rates.release("first", 0);
+  for (let i = 0; i < MAX_GONE; i++) {
+    rates.hold(`${i}`, 0);
+    rates.release(`${i}`, 0);
+  }
+  expect(rates.hold("first", 0)).not.toBe(first);
 });
