@@ -36,7 +36,7 @@ export function text(
   };
 }
 
-/** An HTTP URL, or "" for none. */
+/** An HTTP URL, or "" for none. It may hold a secret: no error shows it. */
 export function url(doc: string): OptionSpec<string> {
   return {
     fallback: "",
@@ -45,6 +45,7 @@ export function url(doc: string): OptionSpec<string> {
     allowed: "an http:// or https:// URL",
     examples: ["https://app.example/hook"],
     parse: (t) => (t === "" || isHttp(t) ? t : undefined),
+    secret: true,
   };
 }
 

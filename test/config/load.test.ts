@@ -400,4 +400,7 @@ test("a secret that is refused is not shown", () => {
   expect(line).toContain("at least 16 characters");
   expect(line).not.toContain(short);
   expect(line).not.toContain("kkk");
+  const url = "htps://app:hunter2@app.example/hook";
+  for (const flag of ["--before-send-url", "--webhook-url"])
+    expect(refusal(() => load([flag, url]))).not.toContain("hunter2");
 });
