@@ -124,6 +124,30 @@ describe("a banned user", () => {
     for (const client of others) client.close();
   });
 
+  test.skipIf(THREADS > 1)(
+    "is given no history that was read meanwhile",
+    async () => {
+      await using server = serve("--ring-events-per-room", "1");
+      const back = await BackEnd.at(server.http);
+      using ann = await Client.connect(server.url, "json", "room=r");
+      for (const text of ["one", "two", "three"]) await ann.say("r", text);
+      const { broker } = server.roomcast.gateway!;
+      const read = broker.read.bind(broker);
+      const asked = Promise.withResolvers<void>();
+      const banned = Promise.withResolvers<void>();
+      using _ = spyOn(broker, "read").mockImplementation(async (...args) => {
+        asked.resolve();
+        await banned.promise;
+        return await read(...args);
+      });
+      const history = ann.request({ action: "get_history", room: "r" });
+      await asked.promise;
+      await back.post("/rooms/r/bans", { user: ann.user.id });
+      banned.resolve();
+      expect(await history).toMatchObject({ code: "not_joined" });
+    },
+  );
+
   test("is told by its client, which stays away", async () => {
     await using server = serve();
     const back = await BackEnd.at(server.http);
