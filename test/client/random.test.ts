@@ -12,7 +12,7 @@ setDefaultTimeout(120_000);
 const ROOMS = ["red", "green", "blue"];
 const CLIENTS = 12;
 // With threads a join takes longer: as many joins need more steps.
-const STEPS = THREADS > 1 ? 1050 : 700;
+const STEPS = THREADS > 1 ? 1300 : 900;
 const KILLS = 4;
 /** Small, so that every path is taken: cut answers, reads from storage, several slices, slow consumers. */
 const FLAGS = [
