@@ -15,10 +15,13 @@ import { drainPeers, type DrainOptions } from "./gateway/drain.ts";
 import type { Origin } from "./gateway/entry.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { startHousekeeping } from "./gateway/housekeeping.ts";
+import type { Reach } from "./gateway/orders.ts";
+import type { SanctionKeeper, Sanctions } from "./gateway/sanctions.ts";
 import { serve } from "./gateway/serve.ts";
 import { Sessions } from "./gateway/sessions.ts";
 import { createLogger, type Logger, type LogSink } from "./logging/logger.ts";
 import { Metrics } from "./metrics/metrics.ts";
+import { SharedSanctions } from "./nodes/shared-sanctions.ts";
 import { measureLoopDelay } from "./stats/loop-delay.ts";
 import { Hub } from "./threads/hub.ts";
 import type { HubOrigin } from "./threads/link-events.ts";
@@ -151,14 +154,7 @@ function oneThread(
   );
   listener.gateway = gateway;
   const reach = backend.reach(gateway);
-  const book =
-    backend.sanctions &&
-    new SanctionBook(
-      gateway.sanctions,
-      backend.sanctions,
-      reach,
-      tellSanctions(logger),
-    );
+  const book = openBook(backend, gateway.sanctions, gateway, reach, logger);
   const api = createApi(
     apiPorts(config, backend, gateway, reach, book),
     logger,
@@ -221,16 +217,25 @@ function oneThread(
       await backend.broker.flush();
       await server.stop();
       claimed?.release();
-      book?.close();
+      book.close();
       await backend.close();
     },
   };
 }
 
-const tellSanctions =
-  (logger: Logger) =>
-  (error: unknown): void =>
-    logger.error({ err: error }, "ended sanctions stay in their file");
+/** Who keeps bans and mutes. @param list is filled with those that hold */
+function openBook(
+  { sanctions }: Pick<Backend<unknown>, "sanctions">,
+  list: Sanctions,
+  here: Reach,
+  reach: Reach,
+  logger: Logger,
+): SanctionKeeper {
+  if (sanctions instanceof SharedSanctions) return sanctions.attach(list, here);
+  return new SanctionBook(list, sanctions, reach, (error) =>
+    logger.error({ err: error }, "ended sanctions stay in their file"),
+  );
+}
 
 /** The backend in this thread, gateways in others. */
 function manyThreads(
@@ -241,14 +246,7 @@ function manyThreads(
 ): Roomcast {
   hub.backend = backend;
   const reach = backend.reach(hub);
-  const book =
-    backend.sanctions &&
-    new SanctionBook(
-      hub.sanctions,
-      backend.sanctions,
-      reach,
-      tellSanctions(logger),
-    );
+  const book = openBook(backend, hub.sanctions, hub, reach, logger);
   hub.api = createApi(apiPorts(config, backend, hub, reach, book), logger);
   const loopDelay = measureLoopDelay(hub.stats.loopDelayUs);
   const metrics = new Metrics(packageJson.version, async () => ({
@@ -284,7 +282,7 @@ function manyThreads(
       clearInterval(loopDelay);
       await backend.broker.flush();
       await threads.stop();
-      book?.close();
+      book.close();
       await backend.close();
     },
   };

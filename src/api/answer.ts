@@ -1,5 +1,6 @@
 import type { Logger } from "../logging/logger.ts";
 import { BrokerError } from "../broker/broker.ts";
+import { SanctionsFull } from "../gateway/sanctions.ts";
 import { ProtocolError, type ErrorCode } from "../protocol/errors.ts";
 
 /** A request as handlers get it: it has crossed from another thread, perhaps. */
@@ -70,6 +71,8 @@ export function failure(error: unknown, logger: Logger): ApiAnswer {
       new ApiError(STATUS[code] ?? 400, code, message, {}, retryAfterMs),
     );
   }
+  if (error instanceof SanctionsFull)
+    return errorAnswer(new ApiError(409, "too_many", error.message));
   logger.error({ err: error }, "a request to the API failed");
   return errorAnswer(new ApiError(500, "internal", "the server failed"));
 }

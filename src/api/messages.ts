@@ -78,7 +78,7 @@ export const MESSAGE_ROUTES = [
       );
       const now = Date.now();
       for (const kind of ["ban", "mute"] as const)
-        if (ports.sanctions?.list.holds(kind, user, room, now))
+        if (ports.sanctions.list.holds(kind, user, room, now))
           throw new ProtocolError(
             kind === "ban" ? "banned" : "muted",
             `user ${quote(user)} may not send to room ${quote(room)}`,

@@ -10,7 +10,7 @@ import {
 import type { Config } from "../config/options.ts";
 import type { Census } from "../gateway/directory.ts";
 import type { Reach } from "../gateway/orders.ts";
-import type { SanctionBook } from "./sanction-book.ts";
+import type { SanctionKeeper } from "../gateway/sanctions.ts";
 
 /**
  * What the API's handlers stand on, whatever is below: one thread, a hub with gateways in others, or a server of several
@@ -21,8 +21,7 @@ export interface ApiPorts {
   readonly epoch: string;
   readonly roster: Census;
   readonly reach: Reach;
-  /** Undefined where this server cannot keep them. */
-  readonly sanctions: SanctionBook | undefined;
+  readonly sanctions: SanctionKeeper;
 
   /** @throws BrokerError (as a rejection) */
   read(room: string, range: Range): Promise<Page>;
@@ -40,7 +39,7 @@ export function apiPorts<Origin>(
   { broker, roster }: { broker: MainBroker<Origin>; roster: Census },
   fanout: { overloaded(room: string): boolean },
   reach: Reach,
-  sanctions: SanctionBook | undefined,
+  sanctions: SanctionKeeper,
 ): ApiPorts {
   return {
     config,

@@ -1,13 +1,17 @@
 import type { Sanction, SanctionStore } from "../data/sanctions-file.ts";
 import type { Reach } from "../gateway/orders.ts";
-import type { Sanctions } from "../gateway/sanctions.ts";
+import {
+  MAX_SANCTIONS,
+  SanctionsFull,
+  type SanctionKeeper,
+  type Sanctions,
+} from "../gateway/sanctions.ts";
 import { ApiError } from "./answer.ts";
 
-const MAX_SANCTIONS = 100_000;
 const SWEEP_MS = 60_000;
 
-/** Imposes and lifts sanctions: kept first, then known, then carried out wherever the user is. */
-export class SanctionBook {
+/** Imposes and lifts sanctions of a server alone: kept first, then known, then carried out wherever the user is. */
+export class SanctionBook implements SanctionKeeper {
   readonly #timer: Timer;
 
   /** @param list known by all gateways of this thread already; it is filled from the store */
@@ -38,11 +42,7 @@ export class SanctionBook {
       this.list.count >= MAX_SANCTIONS &&
       this.list.until(kind, user, room) === 0
     )
-      throw new ApiError(
-        409,
-        "too_many",
-        `there are ${MAX_SANCTIONS} bans and mutes: lift some first`,
-      );
+      throw new ApiError(409, "too_many", new SanctionsFull().message);
     this.#keep(() => this.store.save(sanction));
     this.list.set(sanction);
     return await this.reach.carryOut({ act: "sanction", ...sanction });

@@ -3,24 +3,12 @@ import { firstAfter } from "../collections/first-after.ts";
 import { FOR_GOOD, type SanctionKind } from "../data/sanctions-file.ts";
 import { checkName, quote } from "../protocol/validate.ts";
 import { ApiError } from "./answer.ts";
-import type { ApiPorts } from "./ports.ts";
 import { MAX_USER_BYTES } from "./request.ts";
 import { route, type Route } from "./route.ts";
 import { Imposed, Limit, NewSanction, SanctionList } from "./schemas.ts";
-import type { SanctionBook } from "./sanction-book.ts";
 
 const SANCTIONS_LISTED = 100;
 const MAX_SANCTIONS_LISTED = 1000;
-
-/** @throws ApiError this server cannot keep sanctions */
-function bookOf({ sanctions }: ApiPorts): SanctionBook {
-  if (sanctions) return sanctions;
-  throw new ApiError(
-    501,
-    "not_supported",
-    "a server over NATS cannot keep bans and mutes yet",
-  );
-}
 
 const endOf = (until: number): number | null =>
   until === FOR_GOOD ? null : until;
@@ -82,15 +70,14 @@ function routesOf({ kind, path, name, where, effect }: Scope): Route[] {
         limit: Type.Optional(Limit),
       }),
       answers: { 200: { description: "Some of them", schema: SanctionList } },
-      fails: [501],
-      run(ports, { params, query }) {
+      run({ sanctions }, { params, query }) {
         const { after = "", limit = SANCTIONS_LISTED } = query;
         const { room = "" } = params;
         const now = Date.now();
         const most = Math.min(limit, MAX_SANCTIONS_LISTED);
-        const wanted = bookOf(ports)
-          .list.all()
-          .filter((s) => s.kind === kind && s.room === room && s.until > now);
+        const wanted = [...sanctions.list.all()].filter(
+          (s) => s.kind === kind && s.room === room && s.until > now,
+        );
         const found = firstAfter(wanted, (s) => s.user, after, most + 1);
         const shown = found.slice(0, most);
         const next = found.length > most ? shown.at(-1)!.user : null;
@@ -110,14 +97,13 @@ function routesOf({ kind, path, name, where, effect }: Scope): Route[] {
       description: `${effect} It takes the place of an earlier one.`,
       body: NewSanction,
       answers: { 200: { description: "It holds", schema: Imposed } },
-      fails: [409, 501],
-      async run(ports, { params, body: { user, seconds } }) {
+      fails: [409, 504],
+      async run({ sanctions }, { params, body: { user, seconds } }) {
         checkName("user", user, MAX_USER_BYTES);
         const { room = "" } = params;
         const until =
           seconds === undefined ? FOR_GOOD : Date.now() + seconds * 1000;
-        const book = bookOf(ports);
-        const connections = await book.impose({ kind, user, room, until });
+        const connections = await sanctions.impose({ kind, user, room, until });
         return {
           status: 200,
           body: { user, until: endOf(until), connections },
@@ -131,10 +117,10 @@ function routesOf({ kind, path, name, where, effect }: Scope): Route[] {
       name: `lift${name}`,
       summary: `Lifts a ${kind} ${where === "everywhere" ? "that holds everywhere" : where}`,
       answers: { 204: { description: "It is lifted" } },
-      fails: [404, 501],
-      async run(ports, { params }) {
+      fails: [404, 504],
+      async run({ sanctions }, { params }) {
         const { room = "", user } = params;
-        if (!(await bookOf(ports).lift({ kind, user: user!, room })))
+        if (!(await sanctions.lift({ kind, user: user!, room })))
           throw new ApiError(
             404,
             "not_found",

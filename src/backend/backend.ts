@@ -12,6 +12,7 @@ import type {
 } from "../gateway/directory.ts";
 import type { Reach } from "../gateway/orders.ts";
 import type { NatsFigures } from "../broker/nats/nats.ts";
+import type { SharedSanctions } from "../nodes/shared-sanctions.ts";
 import type { CommitStats } from "../stats/commit-stats.ts";
 
 /** What gateways stand on: where events go, who is counted, what sessions are signed with. */
@@ -22,8 +23,8 @@ export interface Backend<From> {
   readonly roster: Census;
   /** Carries orders out at all servers. @param here does so at this one */
   reach(here: Reach): Reach;
-  /** Where bans and mutes are kept; undefined where they cannot be. */
-  readonly sanctions: SanctionStore | undefined;
+  /** Where bans and mutes are kept, or who keeps them for several servers. */
+  readonly sanctions: SanctionStore | SharedSanctions;
   readonly sessionKey: Uint8Array | string;
   /** Where history is kept, as the greeting tells it. */
   readonly historyIn: string;

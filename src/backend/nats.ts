@@ -1,11 +1,13 @@
 import { NatsBroker } from "../broker/nats/nats.ts";
-import type { LinkOptions } from "../broker/nats/link.ts";
+import { NatsError, type LinkOptions } from "../broker/nats/link.ts";
 import { BrokerError } from "../broker/broker.ts";
 import type { Logger } from "../logging/logger.ts";
 import type { Config } from "../config/options.ts";
 import { AdmissionCount } from "../gateway/admission.ts";
-import type { Order, Reach } from "../gateway/orders.ts";
+import type { Reach } from "../gateway/orders.ts";
 import { DEAD_AFTER_MS, NodeDirectory } from "../nodes/node-directory.ts";
+import type { Command } from "../nodes/commands.ts";
+import { SharedSanctions } from "../nodes/shared-sanctions.ts";
 import { newNodeId } from "../nodes/subjects.ts";
 import { withWebhooks } from "../webhooks/webhooks.ts";
 import type { Backend, BackendListener } from "./backend.ts";
@@ -57,7 +59,12 @@ export async function openNats<From>(
     tell,
   );
   let directory: NodeDirectory | undefined;
+  let sanctions: SharedSanctions | undefined;
   let here: Reach | undefined;
+  const carryOut = (command: Command): number | Promise<number> =>
+    (command.act === "look"
+      ? sanctions?.look(command.seq)
+      : here?.carryOut(command)) ?? 0;
   try {
     directory = await NodeDirectory.open(
       {
@@ -72,19 +79,27 @@ export async function openNats<From>(
         config.maxConnectionsPerAddress,
       ),
       listener,
-      { tell, onEnd, onCommand: (order) => here?.carryOut(order) ?? 0 },
+      { tell, onEnd, onCommand: carryOut },
     );
+    const nodes = directory;
+    sanctions = new SharedSanctions(
+      nodes.sanctions,
+      (command) => carryOutAtAll(nodes, command),
+      tell,
+    );
+    await sanctions.load().catch((error: Error) => {
+      throw new NatsError(`bans and mutes cannot be read: ${error.message}`);
+    });
     return {
       broker,
       directory,
       roster: directory,
       reach(reach) {
         here = reach;
-        return { carryOut: (order) => carryOutAtAll(directory!, order) };
+        return { carryOut: (order) => carryOutAtAll(nodes, order) };
       },
-      // Servers would have to know each other's.
-      sanctions: undefined,
-      sessionKey: config.sessionKey || (await directory.sharedSessionKey()),
+      sanctions,
+      sessionKey: config.sessionKey || (await nodes.sharedSessionKey()),
       commits: undefined,
       get nats() {
         return nats.figures;
@@ -93,7 +108,7 @@ export async function openNats<From>(
       async close() {
         await broker.flush();
         // The other nodes need not wait for silence to know that nobody is here any more.
-        await directory!.close();
+        await nodes.close();
         await broker.close();
       },
     };
@@ -110,9 +125,9 @@ export async function openNats<From>(
  */
 async function carryOutAtAll(
   directory: NodeDirectory,
-  order: Order,
+  command: Command,
 ): Promise<number> {
-  const { replies, missing } = await directory.broadcast(order);
+  const { replies, missing } = await directory.broadcast(command);
   let reached = 0;
   let failed = missing.length;
   for (const reply of replies.values())

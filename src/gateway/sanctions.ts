@@ -2,6 +2,33 @@ import { BrokerError, type Draft } from "../broker/broker.ts";
 import type { Sanction, SanctionKind } from "../data/sanctions-file.ts";
 import { quote } from "../protocol/validate.ts";
 
+/** Bans and mutes there may be. */
+export const MAX_SANCTIONS = 100_000;
+
+export class SanctionsFull extends Error {
+  constructor() {
+    super(`there are ${MAX_SANCTIONS} bans and mutes: lift some first`);
+  }
+}
+
+/** Who imposes and lifts sanctions for good, at whichever server their users are. */
+export interface SanctionKeeper {
+  /** Those that hold here. */
+  readonly list: Sanctions;
+  /**
+   * In the place of one of the same kind, user and room.
+   * @returns how many connections it was about
+   * @throws SanctionsFull, BrokerError or another expected failure (as a rejection)
+   */
+  impose(sanction: Sanction): Promise<number>;
+  /**
+   * @returns whether there was one
+   * @throws BrokerError or another expected failure (as a rejection)
+   */
+  lift(what: Omit<Sanction, "until">): Promise<boolean>;
+  close(): void;
+}
+
 /**
  * Who may not be here, or not send. A gateway looks here when a user connects or joins; what concerns each message is then
  * a number at connection and membership. Time is passed in, as ms since 1970.

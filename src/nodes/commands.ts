@@ -1,8 +1,14 @@
 import type { Order } from "../gateway/orders.ts";
 import type { CommandMessage, CommandReply } from "./wire.ts";
 
+/** Something about sanctions was written, under this seq: it is to be read and carried out. */
+export interface Look {
+  readonly act: "look";
+  readonly seq: number;
+}
+
 /** What a node can have all others do. */
-export type Command = Order;
+export type Command = Order | Look;
 
 /** What all nodes answered. */
 export interface Replies {

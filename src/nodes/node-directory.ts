@@ -28,6 +28,7 @@ import { NodeRooms } from "./node-rooms.ts";
 import { BEAT_MS, Peers } from "./peers.ts";
 import type { Tally } from "./replica.ts";
 import { Roster } from "./roster.ts";
+import type { SanctionLog } from "./sanction-log.ts";
 import { SharedState } from "./state.ts";
 import { NODE_PATTERN, NodeSubjects } from "./subjects.ts";
 import { Syncer } from "./syncer.ts";
@@ -198,6 +199,11 @@ export class NodeDirectory implements Directory {
       await link.close();
       throw error;
     }
+  }
+
+  /** Bans and mutes, kept for all nodes. */
+  get sanctions(): SanctionLog {
+    return this.state.sanctions;
   }
 
   /**

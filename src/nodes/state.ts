@@ -8,6 +8,7 @@ import {
   type JetStreamClient,
   type JetStreamManager,
 } from "@nats-io/jetstream";
+import { SanctionLog, sanctionSubjects } from "./sanction-log.ts";
 import { LinkError, NatsError, type Link } from "../broker/nats/link.ts";
 
 const WRONG_LAST_SEQUENCE = 10071;
@@ -31,6 +32,7 @@ interface Latest {
  */
 export class SharedState {
   readonly #js: JetStreamClient;
+  readonly sanctions: SanctionLog;
 
   private constructor(
     private readonly link: Link,
@@ -38,6 +40,7 @@ export class SharedState {
     private readonly prefix: string,
   ) {
     this.#js = jetstream(link.nc);
+    this.sanctions = new SanctionLog(link, jsm, this.#js, prefix);
   }
 
   /**
@@ -151,14 +154,16 @@ async function ensure(
   replicas: number,
 ): Promise<void> {
   const name = `${prefix}-state`;
+  const subjects = [`${prefix}.state.*`, sanctionSubjects(prefix)];
   try {
     await jsm.streams.add({
       name,
-      subjects: [`${prefix}.state.*`],
+      subjects,
       storage: StorageType.File,
       retention: RetentionPolicy.Limits,
       discard: DiscardPolicy.Old,
       max_msgs_per_subject: 1,
+      allow_direct: true,
       num_replicas: replicas,
       metadata: { [MARK]: "1" },
     });
@@ -171,7 +176,16 @@ async function ensure(
     throw new NatsError(
       `NATS stream ${name} was not made by roomcast; choose another --nats-prefix`,
     );
+  // One made before sanctions were kept in it has no place for them.
+  const changed =
+    config.subjects.join() !== subjects.join() || !config.allow_direct;
   // Fewer replicas than there are is nobody's wish: a node with old settings may start last.
-  if (config.num_replicas < replicas)
-    await jsm.streams.update(name, { ...config, num_replicas: replicas });
+  const num_replicas = Math.max(config.num_replicas, replicas);
+  if (changed || num_replicas > config.num_replicas)
+    await jsm.streams.update(name, {
+      ...config,
+      subjects,
+      allow_direct: true,
+      num_replicas,
+    });
 }

@@ -48,16 +48,9 @@ test.skipIf(!natsServer).each([1, 3])(
     expect((await ann.closed).code).toBe(4020);
 
     // What it cannot do yet, it says.
-    const { seq } = sent.body;
-    for (const answer of [
-      await back.delete(`/rooms/r/messages/${seq}`),
-      await back.post("/bans", { user }),
-      await back.get("/rooms/r/mutes"),
-    ])
-      expect(answer).toMatchObject({
-        status: 501,
-        body: { code: "not_supported" },
-      });
+    expect(
+      await back.delete(`/rooms/r/messages/${sent.body.seq}`),
+    ).toMatchObject({ status: 501, body: { code: "not_supported" } });
     expect((await also.request({ action: "ping" })).action).toBe("pong");
   },
 );
