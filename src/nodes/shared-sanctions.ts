@@ -32,10 +32,10 @@ interface Known {
   readonly endedAt: number | undefined;
 }
 
-/** What sets this apart in time: tests make it short. */
-export interface SharedSanctionsTimes {
+/** Bounds that tests make small. */
+export interface SharedSanctionsTrial {
   readonly keptMs?: number;
-  readonly sweepMs?: number;
+  readonly max?: number;
 }
 
 /**
@@ -64,7 +64,7 @@ export class SharedSanctions implements SanctionKeeper {
     private readonly log: SanctionLog,
     private readonly all: (command: Look) => Promise<number>,
     private readonly tell: (message: string) => void,
-    private readonly times: SharedSanctionsTimes = {},
+    private readonly trial: SharedSanctionsTrial = {},
   ) {}
 
   /**
@@ -82,19 +82,16 @@ export class SharedSanctions implements SanctionKeeper {
     const now = Date.now();
     for (const { sanction } of this.#known.values())
       if (sanction.until > now) list.set(sanction);
-    const { sweepMs = SWEEP_MS } = this.times;
     this.#timers.push(
       setInterval(() => void this.#lookAgain(), LOOK_MS).unref(),
-      setInterval(() => void this.sweep(), sweepMs).unref(),
+      setInterval(() => void this.sweep(), SWEEP_MS).unref(),
     );
     return this;
   }
 
   async impose(sanction: Sanction): Promise<number> {
-    if (
-      this.#known.size >= MAX_SANCTIONS &&
-      !this.#known.has(sanctionKey(sanction))
-    )
+    const { max = MAX_SANCTIONS } = this.trial;
+    if (this.#known.size >= max && !this.#known.has(sanctionKey(sanction)))
       throw new SanctionsFull();
     return this.all({ act: "look", seq: await this.log.write(sanction) });
   }
@@ -127,7 +124,7 @@ export class SharedSanctions implements SanctionKeeper {
   async sweep(): Promise<void> {
     const now = Date.now();
     this.list.sweep(now);
-    const { keptMs = KEPT_MS } = this.times;
+    const { keptMs = KEPT_MS } = this.trial;
     const old = performance.now() - keptMs;
     for (const [key, known] of this.#known) {
       const { seq, sanction, endedAt } = known;

@@ -10,9 +10,12 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { FOR_GOOD, type Sanction } from "../../src/data/sanctions-file.ts";
 import type { Order } from "../../src/gateway/orders.ts";
-import { Sanctions } from "../../src/gateway/sanctions.ts";
+import { Sanctions, SanctionsFull } from "../../src/gateway/sanctions.ts";
 import type { Look } from "../../src/nodes/commands.ts";
-import { SharedSanctions } from "../../src/nodes/shared-sanctions.ts";
+import {
+  SharedSanctions,
+  type SharedSanctionsTrial,
+} from "../../src/nodes/shared-sanctions.ts";
 import { natsServer, NatsServers, tellSkipped } from "../support/nats.ts";
 import { Proxy } from "../support/proxy.ts";
 import { eventually, freshPrefix, TestNode } from "./support.ts";
@@ -42,7 +45,7 @@ class Keeper implements AsyncDisposable {
     urls: string,
     prefix: string,
     tells: () => readonly Keeper[],
-    keptMs?: number,
+    trial: SharedSanctionsTrial = {},
   ): Promise<Keeper> {
     const keeper = new Keeper(await TestNode.open(urls, prefix));
     const all = async ({ seq }: Look): Promise<number> => {
@@ -54,7 +57,7 @@ class Keeper implements AsyncDisposable {
       keeper.node.directory.sanctions,
       all,
       (message) => keeper.told.push(message),
-      keptMs === undefined ? {} : { keptMs },
+      trial,
     );
     await keeper.sanctions.load();
     keeper.sanctions.attach(new Sanctions(), {
@@ -143,8 +146,12 @@ describe.skipIf(!natsServer)("sanctions of several nodes", () => {
   test("what was lifted or has ended leaves the stream, and what holds does not", async () => {
     const prefix = freshPrefix();
     const all: Keeper[] = [];
-    await using one = await Keeper.open(servers.urls, prefix, () => all, 0);
-    await using two = await Keeper.open(servers.urls, prefix, () => all, 0);
+    await using one = await Keeper.open(servers.urls, prefix, () => all, {
+      keptMs: 0,
+    });
+    await using two = await Keeper.open(servers.urls, prefix, () => all, {
+      keptMs: 0,
+    });
     all.push(one, two);
     const end = Date.now() + 50;
     await one.sanctions.impose(ban("ann"));
@@ -189,6 +196,27 @@ describe.skipIf(!natsServer)("sanctions of several nodes", () => {
     way.refuse(false);
     await eventually(() => one.list.length === 599);
     expect(one.orders.at(-1)).toMatchObject({ act: "sanction", until: 0 });
+  });
+
+  test("there are no more than may be, what waits for its removal included", async () => {
+    const prefix = freshPrefix();
+    const all: Keeper[] = [];
+    const trial = { keptMs: 0, max: 2 };
+    await using one = await Keeper.open(servers.urls, prefix, () => all, trial);
+    all.push(one);
+    const { sanctions } = one;
+    const refused = (): Promise<unknown> =>
+      sanctions.impose(ban("eve")).catch((error) => error);
+    await sanctions.impose(ban("ann"));
+    await sanctions.impose(ban("bob"));
+    expect(await refused()).toBeInstanceOf(SanctionsFull);
+    // In the place of what is there.
+    await sanctions.impose(ban("bob", FOR_GOOD - 1));
+    await sanctions.lift(ban("ann"));
+    expect(await refused()).toBeInstanceOf(SanctionsFull);
+    await sanctions.sweep();
+    expect(await refused()).toBeNumber();
+    expect(one.list).toEqual([ban("bob", FOR_GOOD - 1), ban("eve")]);
   });
 
   test("what is not understood is passed over", async () => {
