@@ -206,3 +206,44 @@ test.skipIf(!natsServer)(
     expect((await eve.say("r", "x")).code).not.toBe("muted");
   },
 );
+
+test.skipIf(!natsServer)(
+  "the loss of the NATS server that leads loses no ban",
+  async () => {
+    await using nats = await NatsServers.start(3);
+    const flags = ["--api-key", KEY, "--nats-replicas", "3"];
+    await using one = await NatsGateway.start(nats.urls, "s", ...flags);
+    await using two = await NatsGateway.start(nats.urls, "s", ...flags);
+    const back = await BackEnd.at(one.http);
+    const other = await BackEnd.at(two.http);
+    using ann = await Client.connect(two.url);
+    using bob = await Client.connect(two.url);
+    const banned = await back.post("/bans", { user: ann.user.id });
+    expect(banned.status).toBe(200);
+    await (await nats.leaderOf("s-state")).kill();
+    // While another is chosen nobody can say.
+    await until(
+      () => back.post("/bans", { user: bob.user.id }),
+      ({ status }) => status === 200,
+    );
+    for (const client of [ann, bob])
+      expect((await client.closed).code).toBe(4021);
+    const users = [ann, bob].map(({ user }) => ({
+      user: user.id,
+      until: null,
+    }));
+    const { body } = await until(
+      () => other.get("/bans"),
+      ({ body }) => body.users.length === 2,
+    );
+    expect(body.users).toEqual(expect.arrayContaining(users));
+    await until(
+      () => other.delete(`/bans/${ann.user.id}`),
+      ({ status }) => status === 204 || status === 404,
+    );
+    await until(
+      () => back.get("/bans"),
+      ({ body }) => body.users.length === 1,
+    );
+  },
+);
