@@ -134,6 +134,9 @@ export class GatewayThread {
             JSON.stringify(this.#gateway.stats),
           ),
         metrics: (number, text) => this.#texts.answer(number, text),
+        refuse: () => {
+          this.#draining = true;
+        },
         drain: (timeoutMs, graceMs, connections) =>
           void this.#drain(timeoutMs, graceMs, connections),
         stop: () => void this.#stop(),
@@ -206,7 +209,6 @@ export class GatewayThread {
     graceMs: number,
     connections: number,
   ): Promise<void> {
-    this.#draining = true;
     const { peers } = this.#gateway;
     await drainPeers(peers, { timeoutMs, graceMs, connections });
     this.#channel.send("drained");

@@ -119,6 +119,13 @@ export class Threads {
     connections,
   }: DrainOptions): Promise<void> {
     this.#ending = true;
+    // Who is asked to leave and comes back at once must not find a thread that has not heard of it.
+    await Promise.all(
+      this.#all.map(({ link }) => {
+        link.channel.send("refuse");
+        return link.inspect();
+      }),
+    );
     await Promise.all(
       this.#all.map(({ link }) => {
         link.channel.send("drain", timeoutMs, graceMs, connections);

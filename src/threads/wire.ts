@@ -165,6 +165,8 @@ export interface ToThread {
   tls(cert: string, key: string): void;
   inspect(number: number): void;
   stats(number: number): void;
+  /** From now on new connections are refused. */
+  refuse(): void;
   drain(timeoutMs: number, graceMs: number, connections: number): void;
   stop(): void;
   /** Asks for a sign of life. */
@@ -234,6 +236,7 @@ export const TO_THREAD = operations<ToThread>()(
   "tls",
   "inspect",
   "stats",
+  "refuse",
   "drain",
   "stop",
   "beat",

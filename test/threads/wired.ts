@@ -193,6 +193,7 @@ export class WiredThread implements DirectoryListener {
         inspect: () => {},
         metrics: () => {},
         stats: () => {},
+        refuse: () => {},
         drain: () => {},
         stop: () => {},
         beat: () => {},
