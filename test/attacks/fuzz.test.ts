@@ -16,8 +16,11 @@ const FRAMES = Number(process.env.ROOMCAST_FUZZ_FRAMES ?? 1_000_000);
 const CONNECTIONS = 24;
 /** Sent without waiting for an answer. */
 const BURST = 30;
-/** What a process may still grow by once it has seen a fifth of it all. */
-const MAX_GROWTH_BYTES = 100 * 1024 * 1024;
+/**
+ * What a process may still grow by once it has seen a fifth of it all: rings (64 MiB), pages of SQLite and the collector's room.
+ * 256 bytes kept for each frame would be more; three million frames add no more than one.
+ */
+const MAX_GROWTH_BYTES = 200 * 1024 * 1024;
 
 const ROOMS = ["fuzz", "fuzz 2", "ü", "x".repeat(128)];
 
