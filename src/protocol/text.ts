@@ -64,7 +64,8 @@ export class LineDecoder implements Decoder {
         "/join needs a room: /join ROOM",
       );
     const join = { action: "join_room", room, ref: TYPED };
-    // The same rule as the server's: a refused join must leave the connection where it is.
+    // The same rule as the server's: a name that it refuses must leave the connection where it is. Rights and rates are known to
+    // it alone: after their refusal the connection is in no room, until it joins one.
     if (room === this.room || nameProblem(room, MAX_ROOM_BYTES)) return [join];
     const leave = { action: "leave_room", room: this.room };
     this.room = room;

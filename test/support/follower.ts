@@ -1,5 +1,6 @@
 import { decode, encode } from "@msgpack/msgpack";
 import type { Format, Message } from "./client.ts";
+import { Watchers } from "./watchers.ts";
 
 /** What a follower holds of a room. */
 export interface FollowedRoom {
@@ -54,7 +55,7 @@ export class Follower {
   #refs = 0;
   /** What a refusal of the request with this `ref` is answered by. */
   readonly #again = new Map<number, () => void>();
-  #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
 
   constructor(
     readonly name: string,
@@ -92,7 +93,7 @@ export class Follower {
             : (decode(new Uint8Array(data)) as Message);
         this.#receive(message);
         if (message.action === "welcome") resolve(true);
-        this.#changed();
+        this.#watchers.changed();
       };
       socket.onclose = () => {
         if (this.#socket === socket) {
@@ -100,7 +101,7 @@ export class Follower {
           this.#out();
         }
         resolve(false);
-        this.#changed();
+        this.#watchers.changed();
       };
     });
   }
@@ -111,7 +112,7 @@ export class Follower {
     this.#socket = undefined;
     this.#out();
     socket?.terminate();
-    this.#changed();
+    this.#watchers.changed();
   }
 
   join(name: string, echo: boolean): void {
@@ -168,19 +169,7 @@ export class Follower {
 
   /** Resolves when `reached` holds; it is looked at after every frame. */
   until(reached: () => boolean): Promise<void> {
-    if (reached()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (!reached()) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
-      this.#watchers.add(look);
-    });
-  }
-
-  #changed(): void {
-    for (const look of this.#watchers) look();
+    return this.#watchers.until(reached);
   }
 
   #send(message: Message): void {

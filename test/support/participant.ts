@@ -6,6 +6,7 @@ import {
   type Room,
 } from "../../src/client/index.ts";
 import type { Proxy } from "./proxy.ts";
+import { Watchers } from "./watchers.ts";
 
 /** What it holds of a room. */
 interface Held {
@@ -23,7 +24,7 @@ export class Participant {
   readonly wrong: string[] = [];
   joins = 0;
   #sent = 0;
-  #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
 
   constructor(
     readonly name: string,
@@ -58,7 +59,7 @@ export class Participant {
       if (log.some((held) => held.seq === event.seq))
         this.wrong.push(`${name}: event ${event.seq} twice`);
       log.push({ seq: event.seq, text: event["text"] as string });
-      this.#changed();
+      this.#watchers.changed();
       if (room.position!.seq !== event.seq)
         this.wrong.push(
           `${name}: position ${room.position!.seq} at ${event.seq}`,
@@ -87,24 +88,12 @@ export class Participant {
     this.pending.add(done);
     void done.then(() => {
       this.pending.delete(done);
-      this.#changed();
+      this.#watchers.changed();
     });
   }
 
   /** Resolves when `reached` holds; it is looked at after each event and each settled send. */
   until(reached: () => boolean): Promise<void> {
-    if (reached()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (!reached()) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
-      this.#watchers.add(look);
-    });
-  }
-
-  #changed(): void {
-    for (const look of this.#watchers) look();
+    return this.#watchers.until(reached);
   }
 }

@@ -1,4 +1,5 @@
 import { Webhook } from "standardwebhooks";
+import { Watchers } from "../support/watchers.ts";
 
 export const SECRET = `whsec_${Buffer.from("a secret that only tests know 12").toString("base64")}`;
 
@@ -12,7 +13,7 @@ export class Application implements Disposable {
   readonly asked: Asked[] = [];
   /** @returns a Response, or a body for status 200 */
   answer: (asked: Asked) => unknown = () => ({});
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
   readonly #server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
@@ -26,7 +27,7 @@ export class Application implements Disposable {
         body: JSON.parse(body),
       };
       this.asked.push(asked);
-      for (const look of this.#watchers) look();
+      this.#watchers.changed();
       const answer = await this.answer(asked);
       return answer instanceof Response ? answer : Response.json(answer);
     },
@@ -38,15 +39,7 @@ export class Application implements Disposable {
 
   /** Resolves when enough was asked. */
   until(enough: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (!enough()) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
-      this.#watchers.add(look);
-      look();
-    });
+    return this.#watchers.until(enough);
   }
 
   [Symbol.dispose](): void {

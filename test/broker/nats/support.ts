@@ -1,6 +1,7 @@
 import { NatsBroker, type NatsOptions } from "../../../src/broker/nats/nats.ts";
 import type { BrokerUnderTest } from "../contract.ts";
 import type { NatsServers } from "../../support/nats.ts";
+import { Watchers } from "../../support/watchers.ts";
 
 export const OPTIONS: Omit<NatsOptions, "urls" | "prefix"> = {
   creds: "",
@@ -36,13 +37,13 @@ export async function openBroker(
 ): Promise<NatsBrokerUnderTest> {
   const delivered: BrokerUnderTest["delivered"][number][] = [];
   const told: string[] = [];
-  const watchers = new Set<() => void>();
+  const watchers = new Watchers();
   const { promise: ended, resolve } = Promise.withResolvers<string>();
   const broker = await NatsBroker.open<string>(
     { ...OPTIONS, urls: servers.urls, prefix: freshPrefix(), ...options },
     (event, origin) => {
       delivered.push({ event, origin });
-      for (const look of watchers) look();
+      watchers.changed();
     },
     { tell: (message) => told.push(message), onEnd: resolve },
   );
@@ -51,16 +52,7 @@ export async function openBroker(
     delivered,
     told,
     ended,
-    until: (reached) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          if (!reached()) return;
-          watchers.delete(look);
-          resolve();
-        };
-        watchers.add(look);
-        look();
-      }),
+    until: (reached) => watchers.until(reached),
     async [Symbol.asyncDispose]() {
       await broker.close();
     },
