@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { OPTIONS } from "../src/config/options.ts";
 import { Client } from "./support/client.ts";
 import { InProcessServer, TempFolder } from "./support/server.ts";
+import { freePort } from "./support/free-port.ts";
 
 /** The README's configurations of proxies, and its unit for systemd, as they are written there. */
 
@@ -24,17 +25,6 @@ function replaced(text: string, changes: Record<string, string>): string {
     text = text.replaceAll(from, to);
   }
   return text;
-}
-
-function freePort(): number {
-  const listener = Bun.listen({
-    hostname: "127.0.0.1",
-    port: 0,
-    socket: { data() {} },
-  });
-  const { port } = listener;
-  listener.stop(true);
-  return port;
 }
 
 /** Of a request for a path that is sent as it is: `fetch` would tidy it up. */

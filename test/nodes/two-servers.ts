@@ -4,6 +4,7 @@ import { connect } from "@nats-io/transport-node";
 import { NatsServer } from "../support/nats.ts";
 import { Proxy } from "../support/proxy.ts";
 import { TempFolder } from "../support/server.ts";
+import { freePort } from "../support/free-port.ts";
 
 /**
  * Two NATS servers with a line between them that can be cut: the second is a leaf of the first. Each has a
@@ -18,12 +19,12 @@ export class TwoServers implements AsyncDisposable {
 
   static async start(): Promise<TwoServers> {
     const folder = new TempFolder();
-    const leaf = await freePort();
+    const leaf = freePort();
     const line = await Proxy.start(leaf);
     const servers = [];
     for (const i of [0, 1]) {
       const name = `n${i}`;
-      const port = await freePort();
+      const port = freePort();
       const config = join(folder.path, `${name}.conf`);
       const store = join(folder.path, name);
       mkdirSync(store);
@@ -90,9 +91,4 @@ export class TwoServers implements AsyncDisposable {
       }
     await Promise.all([one!.close(), two!.close()]);
   }
-}
-
-async function freePort(): Promise<number> {
-  await using proxy = await Proxy.start(0);
-  return proxy.port;
 }

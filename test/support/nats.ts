@@ -3,6 +3,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Proxy } from "./proxy.ts";
+import { freePort } from "./free-port.ts";
 import { TempFolder } from "./server.ts";
 
 /** Where the tests find a NATS server; undefined where there is none. */
@@ -16,31 +17,6 @@ export const NATS_HOW =
 export function tellSkipped(what: string): void {
   if (natsServer) return;
   console.warn(`skipped: ${what}. ${NATS_HOW}`);
-}
-
-/** Below those that the system gives away: a connection must not take one between its finding and its use. */
-const LOWEST_PORT = 20_000;
-const HIGHEST_PORT = 32_000;
-const found = new Set<number>();
-
-/** A port that nobody listens on, and that was not found before. */
-function freePort(): number {
-  for (;;) {
-    const port =
-      LOWEST_PORT + Math.floor(Math.random() * (HIGHEST_PORT - LOWEST_PORT));
-    if (found.has(port)) continue;
-    found.add(port);
-    try {
-      Bun.listen({
-        hostname: "127.0.0.1",
-        port,
-        socket: { data() {} },
-      }).stop(true);
-      return port;
-    } catch {
-      // Somebody listens there.
-    }
-  }
 }
 
 const ports = (count: number): number[] =>
