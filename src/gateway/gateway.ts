@@ -214,19 +214,29 @@ export class Gateway implements Reach {
   }
 
   /** What the directory tells of a room: those of its members who are here hear of it. */
-  presenceChanged(name: string, { joined, left, count }: PresenceTold): void {
+  presenceChanged(name: string, told: PresenceTold): void {
     const room = this.rooms.get(name);
     if (!room) return;
+    this.note(room, this.#membersChanged(name, told));
+    room.presenceTold(told.joined);
+  }
+
+  /** Tells a new member of its own coming, as the others were told before it had its place. */
+  tellArrival(connection: Connection, room: string): void {
+    const count = this.directory.count(room);
+    const told = { joined: [connection.user], left: [], count };
+    connection.send(this.#membersChanged(room, told));
+  }
+
+  #membersChanged(
+    room: string,
+    { joined, left, count }: PresenceTold,
+  ): MembersChanged {
     const detail =
       joined && left && count <= this.config.presenceDetailUsers
         ? { joined, left }
         : {};
-    this.note(room, {
-      action: "members_changed",
-      room: name,
-      ...detail,
-      count,
-    });
+    return { action: "members_changed", room, ...detail, count };
   }
 
   /** A note from another gateway: its members here get it, as those there did. */

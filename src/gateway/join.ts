@@ -35,6 +35,7 @@ export async function joinRoom(
   // The hold is the membership's once it exists, so that a room with members is never forgotten.
   const room = rooms.hold(message.room);
   const isNew = !connection.memberships.has(message.room);
+  const arriving = isNew ? room.arrive(connection.user.id) : undefined;
   let joined = false;
   try {
     // Before its place is found, so that the count in the reply holds it, and no change told before the reply is missed.
@@ -43,7 +44,10 @@ export async function joinRoom(
     else await room.ready;
     await gateway.meter.turn();
     joined = await place(gateway, connection, room, message, rights);
+    // Everybody who comes hears of it in the same way, however long the place took to find.
+    if (joined && arriving?.told) gateway.tellArrival(connection, room.name);
   } finally {
+    if (arriving) room.arrived(arriving);
     if (!joined) rooms.release(room);
     if (isNew && !joined) directory.exit(room.name, connection.place);
   }

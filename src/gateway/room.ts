@@ -2,6 +2,7 @@ import type { Rights } from "../auth/rights.ts";
 import type { Broker } from "../broker/broker.ts";
 import { Deque } from "../collections/deque.ts";
 import type { Config } from "../config/options.ts";
+import type { User } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import type { Entry, Origin } from "./entry.ts";
 import { Ring, RingBudget } from "./ring.ts";
@@ -17,6 +18,13 @@ export interface Membership {
   rights: Rights;
   /** Until when its user may not send here, as ms since 1970; 0: it may. */
   mutedUntil: number;
+}
+
+/** A join under way. */
+export interface Arriving {
+  readonly user: string;
+  /** Whether the members were told of its coming, of whom it was none yet. */
+  told: boolean;
 }
 
 /** As many as are served without a thought for fairness: some 100 µs. */
@@ -38,6 +46,8 @@ export class Room {
   head = 0;
   /** Joiners who are ahead of this gateway. Bounded: a connection joins one room at a time. */
   #ahead: { readonly seq: number; readonly resolve: () => void }[] | undefined;
+  /** Joins under way of users who were counted as present when these began. Bounded in the same way. */
+  readonly #arriving = new Set<Arriving>();
   /** Publishes that are not settled. */
   publishing = 0;
   /** Whether the fan-out has it in its queue. */
@@ -114,6 +124,24 @@ export class Room {
     for (const waiting of this.#ahead)
       if (waiting.seq <= seq) waiting.resolve();
     this.#ahead = still.length > 0 ? still : undefined;
+  }
+
+  /** A user is counted as present, and will be a member when it has its place. Ended by `arrived`. */
+  arrive(user: string): Arriving {
+    const arriving = { user, told: false };
+    this.#arriving.add(arriving);
+    return arriving;
+  }
+
+  arrived(arriving: Arriving): void {
+    this.#arriving.delete(arriving);
+  }
+
+  /** The members were told of these users; undefined: of nobody by name. */
+  presenceTold(joined: readonly User[] | undefined): void {
+    for (const arriving of this.#arriving)
+      arriving.told ||=
+        !joined || joined.some(({ id }) => id === arriving.user);
   }
 
   /** A message was deleted: what is kept here of it is kept no longer. Who was sent it already is told by an event. */
