@@ -1,18 +1,13 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
+import { afterAll, beforeAll, setDefaultTimeout, test } from "bun:test";
 import { natsServer, NatsServers, tellSkipped } from "../support/nats.ts";
 import { NATS, THREADS } from "../support/server.ts";
+import { SuiteRun } from "../support/suite-run.ts";
 
 /** The server's own suites once more, against servers with their history in NATS. */
 
 tellSkipped("the server's suites over NATS");
 // The preload's reaches only the first file of a run (Bun 1.4.5). A whole suite each: this only ends what hangs.
-setDefaultTimeout(180_000);
-
-/** Only ends what hangs. */
-const MAX_SUITE_MS = 150_000;
-
-const ROOT = join(import.meta.dir, "../..");
+setDefaultTimeout(330_000);
 
 /** What is not so over NATS, by suite: parts of the names of tests that are left out. */
 const SUITES: Record<string, readonly string[]> = {
@@ -78,7 +73,7 @@ beforeAll(async () => {
   runs = new Map(
     Object.entries(SUITES).map(([suite, leftOut]) => [
       suite,
-      new SuiteRun(suite, leftOut, nats.urls),
+      new SuiteRun(suite, { ROOMCAST_TEST_NATS: nats.urls }, leftOut),
     ]),
   );
 });
@@ -90,38 +85,6 @@ afterAll(async () => {
 test.skipIf(!here).each(Object.keys(SUITES))(
   "%s passes with --nats",
   async (suite) => {
-    const { code, said, complaint } = await runs.get(suite)!.ended;
-    // With what passed: where it hung, the last of it tells.
-    expect(code, `${said}\n${complaint}`).toBe(0);
-    expect(complaint).toMatch(/^ *[1-9]\d* pass$/m);
+    await runs.get(suite)!.passes();
   },
 );
-
-/** A suite in a process of its own. */
-class SuiteRun {
-  readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  readonly ended: Promise<{ code: number; said: string; complaint: string }>;
-
-  constructor(suite: string, leftOut: readonly string[], urls: string) {
-    const escaped = leftOut.map((name) => name.replace(/[.()]/g, "\\$&"));
-    const filter =
-      leftOut.length > 0 ? ["-t", `^(?!.*(${escaped.join("|")}))`] : [];
-    this.#child = Bun.spawn([process.execPath, "test", suite, ...filter], {
-      cwd: ROOT,
-      env: { ...process.env, ROOMCAST_TEST_NATS: urls },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const { stdout, stderr, exited } = this.#child;
-    const timer = setTimeout(() => this.kill(), MAX_SUITE_MS);
-    void exited.then(() => clearTimeout(timer));
-    this.ended = Promise.all([stdout.text(), stderr.text(), exited]).then(
-      ([said, complaint, code]) => ({ code, said, complaint }),
-    );
-  }
-
-  kill(): void {
-    this.#child.kill("SIGKILL");
-  }
-}

@@ -1,6 +1,6 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
+import { describe, setDefaultTimeout, test } from "bun:test";
 import { THREADS } from "../support/server.ts";
+import { SuiteRun } from "../support/suite-run.ts";
 
 /** The suites that speak to a server once more, against servers with three gateway threads. */
 
@@ -10,7 +10,6 @@ setDefaultTimeout(900_000);
 /** Suites that run side by side: they wait as much as they work. */
 const AT_ONCE = 3;
 
-const ROOT = join(import.meta.dir, "../..");
 const SUITES = [
   "test/server/protocol.test.ts",
   "test/server/text.test.ts",
@@ -49,31 +48,13 @@ async function inTurn(run: () => Promise<void>): Promise<void> {
 
 describe.concurrent("with three gateway threads", () => {
   test.skipIf(THREADS > 1).each(SUITES)("%s passes", (suite) =>
-    inTurn(() => passes(suite)),
+    inTurn(async () => {
+      const run = new SuiteRun(suite, { ROOMCAST_TEST_THREADS: "3" });
+      try {
+        await run.passes();
+      } finally {
+        run.kill();
+      }
+    }),
   );
 });
-
-async function passes(suite: string): Promise<void> {
-  const child = Bun.spawn([process.execPath, "test", suite], {
-    cwd: ROOT,
-    env: { ...process.env, ROOMCAST_TEST_THREADS: "3" },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  try {
-    const [said, complaint, code] = await Promise.all([
-      child.stdout.text(),
-      child.stderr.text(),
-      child.exited,
-    ]);
-    const failures = `${said}\n${complaint}`
-      .split("\n")
-      .filter((line) => !line.startsWith("(pass)"))
-      .join("\n");
-    expect(code, failures).toBe(0);
-    expect(complaint).toMatch(/^ *[1-9]\d* pass$/m);
-  } finally {
-    child.kill("SIGKILL");
-  }
-}
