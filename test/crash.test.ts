@@ -4,8 +4,8 @@ import { fullHistory } from "./support/full-history.ts";
 import { Random, testSeed } from "./support/random.ts";
 import { ServerProcess, TempFolder } from "./support/server.ts";
 
-// Starts servers: this only ends what hangs.
-setDefaultTimeout(60_000);
+// Starts 23 servers, one after another: this only ends what hangs.
+setDefaultTimeout(180_000);
 
 const ROOMS = ["red", "green"];
 const KILLS = 22;

@@ -308,7 +308,13 @@ test.skipIf(THREADS === 1)(
     expect(
       sample(before, 'deliveries_total{format="json"}'),
     ).toBeGreaterThanOrEqual(900);
-    server.roomcast.threads!.worker(0).terminate();
+    const worker = server.roomcast.threads!.worker(0);
+    const gone = new Promise((resolve) =>
+      worker.addEventListener("close", resolve),
+    );
+    worker.terminate();
+    // What is asked of a thread that ends is answered 503 by Bun, or not at all.
+    await gone;
     await sampleWhen(server.http, "connections", (count) => count < 30);
     const after = await scrape(server.http);
     for (const [name, value] of before)

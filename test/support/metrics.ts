@@ -10,7 +10,9 @@ const LINE = /^([a-zA-Z_:][\w:]*(?:\{[^}\n]*\})?) (\S+)$/;
 export async function scrape(http: string): Promise<Samples> {
   const response = await fetch(`${http}/metrics`);
   if (response.status !== 200)
-    throw new Error(`/metrics was answered ${response.status}`);
+    throw new Error(
+      `/metrics was answered ${response.status} ${await response.text()}`,
+    );
   const samples = new Map<string, number>();
   for (const line of (await response.text()).split("\n")) {
     if (line === "" || /^# (HELP|TYPE) roomcast_\w+ \S/.test(line)) continue;
