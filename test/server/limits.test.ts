@@ -230,6 +230,8 @@ describe("what is sent too fast", () => {
     // Each connection has its own measure, and other requests have another.
     const { seq } = await ann.say("r", "from Ann");
     expect(seq).toBe(stored.length + 1);
+    // History goes as far as what the connection was sent.
+    await bob.next((m) => m.action === "receive_message" && m.seq === seq);
     const { messages } = await bob.request({
       action: "get_history",
       room: "r",
