@@ -59,6 +59,10 @@ const MAX_UNDER_WAY = 1000;
 const JWKS_ALGORITHMS = ["RS256", "ES256", "EdDSA", "Ed25519"];
 /** After a failed fetch of the keys, the next one waits for this: each handshake would ask. */
 const JWKS_RETRY_MS = 1000;
+/** Some hundred keys with their certificates; more is no key set, or none that is meant well. */
+export const MAX_JWKS_BYTES = 256 * 1024;
+/** Times in ms are safe integers on the wire. */
+const MAX_EXP_S = Number.MAX_SAFE_INTEGER / 1000 - CLOCK_TOLERANCE_S;
 
 /** Looks at tokens, and knows what guests may do. */
 export class Auth {
@@ -119,8 +123,9 @@ export class Auth {
   #bearer({ sub, name, rooms, exp }: JWTPayload): Bearer {
     const id = readName(sub, MAX_USER_ID_BYTES);
     if (id.startsWith(GUEST_PREFIX)) throw new Error("sub is a guest's");
+    if (!(exp! <= MAX_EXP_S)) throw new Error("exp is no time");
     const now = Date.now();
-    const expiresAt = (exp! + CLOCK_TOLERANCE_S) * 1000;
+    const expiresAt = Math.floor((exp! + CLOCK_TOLERANCE_S) * 1000);
     return {
       user: {
         id,
@@ -161,6 +166,39 @@ function verifierOf(
   return (token) => jwtVerify(token, object, all);
 }
 
+/**
+ * Here rather than in `jose`, which reads whatever comes: an answer without an end would take all memory there is.
+ * @returns a key set, as JSON
+ * @throws Error with nothing of the answer in its message
+ */
+async function readKeySet(response: Response): Promise<string> {
+  if (response.status !== 200) {
+    void response.body?.cancel().catch(() => {});
+    throw new Error(`it answered ${response.status}`);
+  }
+  let bytes = 0;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length;
+    if (bytes > MAX_JWKS_BYTES)
+      throw new Error(`its answer is longer than ${MAX_JWKS_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString();
+  let keys: unknown;
+  try {
+    keys = (JSON.parse(text) as { keys?: unknown } | null)?.keys;
+  } catch {
+    // As where it is JSON, and no key set.
+  }
+  if (
+    !Array.isArray(keys) ||
+    !keys.every((key) => typeof key === "object" && key !== null)
+  )
+    throw new Error("its answer is no key set");
+  return text;
+}
+
 /** The keys of an issuer, fetched when they are needed, old, or lack one that a token names. */
 function remoteKeys(
   url: URL,
@@ -174,10 +212,7 @@ function remoteKeys(
       if (performance.now() - failedAt < JWKS_RETRY_MS)
         throw new Error("failed a moment ago");
       try {
-        const response = await fetch(href, init);
-        if (response.status !== 200)
-          throw new Error(`it answered ${response.status}`);
-        return response;
+        return new Response(await readKeySet(await fetch(href, init)));
       } catch (error) {
         failedAt = performance.now();
         tell(

@@ -22,6 +22,10 @@ export class PendingSocket implements SocketHandler, Peer {
   readonly #decoder: Decoder;
   #frames = 0;
   #timer: Timer | undefined;
+  /** Until when it has to show a token that is valid, as `performance.now()`. */
+  readonly #deadline: number;
+  /** A token was shown that could not be checked. */
+  #unchecked = false;
   /** Frames that came while the token was checked. */
   #waiting: (string | Buffer)[] | undefined;
   #hasPlace = true;
@@ -36,16 +40,14 @@ export class PendingSocket implements SocketHandler, Peer {
     private readonly become: (place: Place, bearer: Bearer) => ChatSocket,
   ) {
     this.#decoder = codec.createDecoder("");
+    this.#deadline = this.seenAt + gateway.config.authTimeoutMs;
   }
 
   open(socket: Socket): void {
     this.socket = socket;
     this.gateway.peers.add(this);
+    this.#await();
     const { authTimeoutMs } = this.gateway.config;
-    this.#timer = setTimeout(
-      () => this.terminate(4010, "no token in time"),
-      authTimeoutMs,
-    );
     this.#send({ action: "authenticate_first", within_ms: authTimeoutMs });
   }
 
@@ -93,6 +95,21 @@ export class PendingSocket implements SocketHandler, Peer {
     if (!this.#closed) this.socket.close(code, reason);
   }
 
+  /**
+   * Ends it at the deadline; not while a token is looked at: how long that takes is not up to its bearer.
+   * @returns whether there is time left
+   */
+  #await(): boolean {
+    const end = (): void =>
+      this.#unchecked
+        ? this.terminate(1011, "tokens cannot be checked")
+        : this.terminate(4010, "no token in time");
+    const left = this.#deadline - performance.now();
+    if (left <= 0) end();
+    else this.#timer = setTimeout(end, left);
+    return left > 0;
+  }
+
   /** @throws ProtocolError */
   #run(message: ClientMessage): void {
     if (message.action === "ping")
@@ -108,14 +125,17 @@ export class PendingSocket implements SocketHandler, Peer {
   }
 
   async #authenticate(message: ClientMessage<"authenticate">): Promise<void> {
+    clearTimeout(this.#timer);
     try {
       const bearer = await this.gateway.auth.verify(message.token);
       if (!this.#closed) await this.#enter(bearer, message.ref);
     } catch (error) {
       this.#refuse(error, message);
       // A token that may be valid can be shown again; for one that is not there are no more tries.
-      if (error instanceof KeysUnavailable) this.#goOn();
-      else this.terminate(4010, "no valid token");
+      if (error instanceof KeysUnavailable) {
+        this.#unchecked = true;
+        this.#goOn();
+      } else this.terminate(4010, "no valid token");
     }
   }
 
@@ -138,7 +158,6 @@ export class PendingSocket implements SocketHandler, Peer {
       return;
     }
     if (this.#closed) return directory.leave(admission);
-    clearTimeout(this.#timer);
     peers.delete(this);
     const { socket } = this;
     const waiting = this.#waiting!;
@@ -161,6 +180,7 @@ export class PendingSocket implements SocketHandler, Peer {
   #goOn(): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
+    if (this.#closed || !this.#await()) return;
     for (const frame of waiting) this.message(frame);
     if (!this.#closed && this.socket.isPaused) this.socket.resume();
   }

@@ -204,6 +204,7 @@ describe("a server with a secret", () => {
     expired: { exp: inSeconds(-10) },
     "no exp": { exp: undefined },
     "exp as text": { exp: String(inSeconds(3600)) },
+    "exp in no time that a clock can show": { exp: 1e300 },
     "not yet valid": { nbf: inSeconds(60) },
     "another issuer": { iss: "https://evil.example.com" },
     "no issuer": { iss: undefined },
@@ -232,6 +233,15 @@ describe("a server with a secret", () => {
     },
     "too many rights": { rooms: { "*": Array(17).fill("join") } },
   };
+
+  test("tells whole milliseconds of a token that ends between two of them", async () => {
+    using socket = await RawSocket.connect(portOf(server));
+    const odd = signed({ exp: inSeconds(3600) + 0.0123 });
+    socket.send(1, JSON.stringify({ action: "authenticate", token: odd }));
+    await socket.received(2);
+    expect(socket.messages()[1]).toMatchObject({ action: "authenticated" });
+    expect(Number.isInteger(socket.messages()[1]!.expires_in_ms)).toBe(true);
+  });
 
   test.each(Object.entries(BAD))("refuses %s", async (_, bad) => {
     // Longer than HTTP headers may be, some servers would not even look at it: 401 or 431, never in.
@@ -416,11 +426,14 @@ class Issuer implements Disposable {
   keys: object[] = [];
   fetched = 0;
   broken = false;
+  /** What an answer waits for. */
+  before: () => Promise<void> = async () => {};
   readonly #server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch: () => {
+    fetch: async () => {
       this.fetched++;
+      await this.before();
       return this.broken
         ? new Response("no", { status: 500 })
         : Response.json({ keys: this.keys });
@@ -524,6 +537,54 @@ describe("keys from a URL", () => {
       expect(status).toBe(503);
       await Bun.sleep(50);
     }
+  });
+
+  test("that take long are not the token's fault either: who has shown one in time is not closed for it", async () => {
+    using issuer = new Issuer();
+    const pair = keyPair("ec");
+    await issuer.add("k", pair);
+    const { promise: asked, resolve: nowAsked } = Promise.withResolvers<void>();
+    const { promise: may, resolve: answerNow } = Promise.withResolvers<void>();
+    issuer.before = () => {
+      nowAsked();
+      return may;
+    };
+    await using server = new InProcessServer(
+      ...["--jwks-url", issuer.url, "--auth-timeout-ms", "1000"],
+    );
+    using shown = await RawSocket.connect(portOf(server));
+    const good = await token({}, pair.privateKey, { alg: "ES256", kid: "k" });
+    shown.send(1, JSON.stringify({ action: "authenticate", token: good }));
+    await asked;
+    // One whose time begins later is over already.
+    using none = await RawSocket.connect(portOf(server));
+    await none.ended;
+    expect(none.closeCode).toBe(4010);
+    answerNow();
+    await shown.received(3);
+    expect(shown.messages().map((m) => m.action)).toEqual([
+      "authenticate_first",
+      "authenticated",
+      "welcome",
+    ]);
+  });
+
+  test("that cannot be had until the time is over: closed with 1011, so that clients come back", async () => {
+    using issuer = new Issuer();
+    issuer.broken = true;
+    await using server = new InProcessServer(
+      ...["--jwks-url", issuer.url, "--auth-timeout-ms", "500"],
+    );
+    using socket = await RawSocket.connect(portOf(server));
+    const { privateKey } = keyPair("ec");
+    const shown = await token({}, privateKey, { alg: "ES256", kid: "k" });
+    socket.send(1, JSON.stringify({ action: "authenticate", token: shown }));
+    await socket.ended;
+    expect(socket.messages()[1]).toMatchObject({
+      code: "unavailable",
+      retry_after_ms: expect.any(Number),
+    });
+    expect(socket.closeCode).toBe(1011);
   });
 
   test("never are secrets: a token signed with a public one, or with a symmetric one that is there, is refused", async () => {
