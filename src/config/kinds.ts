@@ -1,3 +1,5 @@
+import { NATS_URLS_ALLOWED, readNatsUrls } from "./nats-urls.ts";
+
 /** What a row of the table of options may be. */
 
 export type OptionValue = string | number;
@@ -52,6 +54,19 @@ export function url(doc: string): OptionSpec<string> {
 function isHttp(text: string): boolean {
   const protocol = URL.parse(text)?.protocol;
   return protocol === "http:" || protocol === "https:";
+}
+
+/** URLs of NATS servers, or "" for none. They may hold a password: no error shows them. */
+export function natsUrls(doc: string): OptionSpec<string> {
+  return {
+    fallback: "",
+    unit: "urls",
+    doc,
+    allowed: NATS_URLS_ALLOWED,
+    examples: ["nats://a", "nats://bob:pa%40ss@a:4222, tls://b"],
+    parse: (t) => (t === "" || readNatsUrls(t) ? t : undefined),
+    secret: true,
+  };
 }
 
 /** Some secrets, separated by commas, so that they can be changed one after the other. */

@@ -122,17 +122,27 @@ export function loadConfig(
 const shown = ({ secret }: OptionSpec, value: unknown): string =>
   secret ? "the value" : JSON.stringify(value);
 
+/** What a parser says of a file, without what it repeats of it: that may be a secret. */
+const withoutValues = (message: string): string =>
+  message.replace(/"[^]*"|'[^']{2,}'/g, "what is there");
+
 function readConfigFile(path: string): Map<OptionKey, string> {
-  let table: Record<string, unknown>;
-  try {
-    table = Bun.TOML.parse(readFileSync(path, "utf8")) as Record<
-      string,
-      unknown
-    >;
-  } catch (error) {
+  const refuse = (why: string): never => {
     throw new ConfigError(
-      `--config: ${JSON.stringify(path)} cannot be read: ${(error as Error).message}; allowed is a TOML file`,
+      `--config: ${JSON.stringify(path)} cannot be read: ${why}; allowed is a TOML file`,
     );
+  };
+  let text = "";
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    refuse((error as Error).message);
+  }
+  let table: Record<string, unknown> = {};
+  try {
+    table = Bun.TOML.parse(text) as Record<string, unknown>;
+  } catch (error) {
+    refuse(withoutValues((error as Error).message));
   }
   const values = new Map<OptionKey, string>();
   for (const [name, value] of Object.entries(table)) {

@@ -2,6 +2,7 @@ import {
   choice,
   limit,
   matching,
+  natsUrls,
   number,
   secrets,
   text,
@@ -98,9 +99,7 @@ export const OPTIONS = {
     "file",
     "PEM: tokens are checked with it (RS256, ES256 or EdDSA, by its kind)",
   ),
-  jwksUrl: text(
-    "",
-    "url",
+  jwksUrl: url(
     "tokens are checked with the keys that are there (RS256, ES256, EdDSA)",
   ),
   jwksCooldownMs: number(
@@ -146,9 +145,7 @@ export const OPTIONS = {
     "whose X-Forwarded-For is believed, such as 127.0.0.1,10.0.0.0/8",
   ),
 
-  nats: text(
-    "",
-    "urls",
+  nats: natsUrls(
     "NATS servers that keep the history instead, for several servers that act as one: nats://a,nats://b",
   ),
   // Also a stream's name, so no dots; short, so that subjects stay far below NATS's 4 KiB for a control line.

@@ -71,7 +71,9 @@ describe("a key", () => {
 
   test("that is a URL is one of http", () => {
     for (const bad of ["id.example.com", "ftp://x/keys", "https://"])
-      expect(refusal("--jwks-url", bad)).toContain("http or https URL");
+      expect(refusal("--jwks-url", bad)).toContain(
+        "an http:// or https:// URL",
+      );
     expect(read("--jwks-url", "https://id.example.com/k").key).toMatchObject({
       url: "https://id.example.com/k",
     });

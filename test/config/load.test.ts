@@ -234,6 +234,18 @@ describe("the TOML file", () => {
     expect(message).toEndWith("; allowed is a TOML file");
   });
 
+  test("is refused without a word of what is in it: a secret that lacks its quotes, say", () => {
+    for (const line of [
+      "jwt_secret = pass-word-of-somebody",
+      'jwt_secret = "pass-word',
+      "'pass-word' = 1\n'pass-word' = 2",
+      "nats = ['nats://bob:pass-word@a']",
+    ]) {
+      const message = refusal(() => load(["--config", tomlFile(line)]));
+      expect(message).not.toContain("pass-word");
+    }
+  });
+
   test("is refused where there is none", () => {
     const file = join(folder, "missing.toml");
     expect(refusal(() => load([`--config=${file}`]))).toStartWith(
@@ -391,6 +403,25 @@ describe("a limit that follows another", () => {
     expect(load([other, "0", flagOf(key), "4096"])[key]).toBe(4096);
     expect(load([other, "9", flagOf(key), "0"])[key]).toBe(Infinity);
   });
+});
+
+test.each([
+  ["--jwks-url", "ftp://bob:pass-word@host/keys"],
+  ["--jwks-url", "http://bob:pass-word@[host"],
+  ["--jwks-url", "bob:pass-word@host"],
+  ["--nats", "nats://bob:pass-word@[host"],
+  ["--nats", "bob:pass-word@[host"],
+  ["--nats", "nats://bob:pass/word@host:99999999"],
+  ["--nats", "nats://bob:pass-word%@host"],
+  ["--nats", "nats://bob:a,pass-word@host"],
+  ["--nats", "http://bob:pass-word@host"],
+  ["--nats", "nats://host, nats://"],
+  ["--before-send-url", "ws://bob:pass-word@host"],
+  ["--webhook-url", "//bob:pass-word@host"],
+])("%s of %j is refused, and not shown", (flag, value) => {
+  const message = refusal(() => load([flag, value]));
+  expect(message).toStartWith(`${flag}: the value is not allowed; allowed is `);
+  expect(message).not.toMatch(/bob|pass[-/]|-word|word@/);
 });
 
 test("a secret that is refused is not shown", () => {

@@ -10,6 +10,7 @@ import {
   type NodeConnectionOptions,
   type Subscription,
 } from "@nats-io/transport-node";
+import { NATS_URLS_ALLOWED, readNatsUrls } from "../../config/nats-urls.ts";
 
 export interface LinkOptions {
   /** `nats://` or `tls://` URLs, parted by commas; user, password or token in them. */
@@ -301,20 +302,12 @@ function parseUrls({ urls, creds, ca }: LinkOptions): {
   let user: string | undefined;
   let pass: string | undefined;
   let encrypted = false;
-  for (const given of urls.split(",")) {
-    const text = given.trim();
-    let url: URL;
-    try {
-      url = new URL(text.includes("://") ? text : `nats://${text}`);
-    } catch {
-      throw new NatsError(
-        `--nats: ${JSON.stringify(withoutSecret(text))} is not a URL`,
-      );
-    }
-    if (url.protocol !== "nats:" && url.protocol !== "tls:")
-      throw new NatsError(
-        `--nats: ${url.protocol}// is not known; allowed is nats:// or tls://`,
-      );
+  const all = readNatsUrls(urls);
+  if (!all)
+    throw new NatsError(
+      `--nats: the value is not allowed; allowed is ${NATS_URLS_ALLOWED}`,
+    );
+  for (const url of all) {
     encrypted ||= url.protocol === "tls:";
     if (url.username) user = decodeURIComponent(url.username);
     if (url.password) pass = decodeURIComponent(url.password);
@@ -334,10 +327,6 @@ function parseUrls({ urls, creds, ca }: LinkOptions): {
     );
   if (ca) read(ca);
   return { servers, authenticator, tls };
-}
-
-function withoutSecret(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, "//…@");
 }
 
 function read(file: string): Uint8Array {
