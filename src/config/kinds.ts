@@ -69,6 +69,19 @@ export function natsUrls(doc: string): OptionSpec<string> {
   };
 }
 
+/** A secret, or "" for none. */
+export function secret(minLength: number, doc: string): OptionSpec<string> {
+  return {
+    fallback: "",
+    unit: "secret",
+    doc,
+    allowed: `at least ${minLength} characters`,
+    examples: ["a".repeat(minLength)],
+    parse: (t) => (t === "" || t.length >= minLength ? t : undefined),
+    secret: true,
+  };
+}
+
 /** Some secrets, separated by commas, so that they can be changed one after the other. */
 export function secrets(minLength: number, doc: string): OptionSpec<string> {
   return {

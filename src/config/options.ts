@@ -4,6 +4,7 @@ import {
   matching,
   natsUrls,
   number,
+  secret,
   secrets,
   text,
   url,
@@ -65,11 +66,9 @@ export const OPTIONS = {
     "normal",
     "normal survives kill -9 of the process; full survives power loss too",
   ),
-  sessionKey: text(
-    "",
-    "secret",
-    "signs guest sessions; empty: a key made once and kept in the data folder",
-    { secret: true },
+  sessionKey: secret(
+    16,
+    "signs guest sessions; at least 16 characters; empty: a key made once and kept in the data folder",
   ),
   sessionDays: number(
     30,

@@ -6,7 +6,7 @@ import { ServerProcess, TempFolder } from "../support/server.ts";
 
 const FLAGS = [
   // Nodes know each other's guests.
-  ...["--session-key", "of the cluster"],
+  ...["--session-key", "the key of the cluster"],
   ...["--max-messages-per-second", "0", "--max-requests-per-second", "0"],
   ...["--max-connections-per-address", "0"],
   // Small, so that every path is taken: several slices, cut replies, reads from the streams.

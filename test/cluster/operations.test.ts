@@ -312,7 +312,14 @@ test.skipIf(!natsServer)(
     const start = (): Promise<ServerProcess> =>
       ServerProcess.start(
         folder.path,
-        ...["--nats", nats.urls, "--threads", "2", "--session-key", "shared"],
+        ...[
+          "--nats",
+          nats.urls,
+          "--threads",
+          "2",
+          "--session-key",
+          "the key they share",
+        ],
       );
     await using one = await start();
     await using two = await start();

@@ -431,6 +431,10 @@ test("a secret that is refused is not shown", () => {
   expect(line).toContain("at least 16 characters");
   expect(line).not.toContain(short);
   expect(line).not.toContain("kkk");
+  const key = refusal(() => load(["--session-key", short]));
+  expect(key).toBe(
+    "--session-key: the value is not allowed; allowed is at least 16 characters",
+  );
   const url = "htps://app:hunter2@app.example/hook";
   for (const flag of ["--before-send-url", "--webhook-url"])
     expect(refusal(() => load([flag, url]))).not.toContain("hunter2");

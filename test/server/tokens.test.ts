@@ -674,12 +674,12 @@ describe("--auth optional", () => {
 test("a guest's session is no token where tokens are required", async () => {
   let session = "";
   {
-    await using open = new InProcessServer("--session-key", "k");
+    await using open = new InProcessServer("--session-key", "k".repeat(16));
     using guest = await Client.connect(open.url);
     session = guest.welcome.session;
   }
   await using server = new InProcessServer(
-    ...["--session-key", "k", "--jwt-secret", SECRET],
+    ...["--session-key", "k".repeat(16), "--jwt-secret", SECRET],
   );
   using socket = await RawSocket.connect(portOf(server), {
     path: `/chat?session=${session}`,
