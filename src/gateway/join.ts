@@ -22,7 +22,9 @@ export async function joinRoom(
   const rights = connection.access.grants.of(message.room);
   if (!(rights & RIGHTS.join)) throw forbidden("join", message.room);
   checkBan(gateway, connection, message.room);
+  const { decoder } = connection;
   if (
+    !decoder.moved &&
     !connection.memberships.has(message.room) &&
     connection.memberships.size >= config.maxRoomsPerConnection
   )
@@ -46,6 +48,11 @@ export async function joinRoom(
     joined = await place(gateway, connection, room, message, rights);
     // Everybody who comes hears of it in the same way, however long the place took to find.
     if (joined && arriving?.told) gateway.tellArrival(connection, room.name);
+    if (joined && decoder.moved) {
+      decoder.moved(room.name);
+      for (const membership of connection.memberships.values())
+        if (membership.room !== room) gateway.leave(connection, membership);
+    }
   } finally {
     if (arriving) room.arrived(arriving);
     if (!joined) rooms.release(room);

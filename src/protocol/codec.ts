@@ -33,6 +33,8 @@ export interface Decoder {
    * @throws ProtocolError bad_frame
    */
   decode(frame: string | Uint8Array): readonly unknown[];
+  /** Only where a connection is in one room at a time: it has joined another one, and leaves those before. */
+  moved?(room: string): void;
 }
 
 export const CODEC_NAMES = ["json", "msgpack", "text"] as const;

@@ -1,7 +1,7 @@
 import type { Codec, Decoder } from "./codec.ts";
 import { ProtocolError } from "./errors.ts";
 import type { ServerMessage } from "./messages.ts";
-import { MAX_ROOM_BYTES, nameProblem, quote } from "./validate.ts";
+import { quote } from "./validate.ts";
 
 /** Plain lines, for `websocat`, Postman and people: one line per text frame, one room per connection. */
 
@@ -63,13 +63,12 @@ export class LineDecoder implements Decoder {
         "invalid_field",
         "/join needs a room: /join ROOM",
       );
-    const join = { action: "join_room", room, ref: TYPED };
-    // The same rule as the server's: a name that it refuses must leave the connection where it is. Rights and rates are known to
-    // it alone: after their refusal the connection is in no room, until it joins one.
-    if (room === this.room || nameProblem(room, MAX_ROOM_BYTES)) return [join];
-    const leave = { action: "leave_room", room: this.room };
+    return [{ action: "join_room", room, ref: TYPED }];
+  }
+
+  /** Not before: where a join is refused, the connection stays where it is. */
+  moved(room: string): void {
     this.room = room;
-    return [leave, join];
   }
 }
 

@@ -6,8 +6,10 @@ import {
   test,
   setDefaultTimeout,
 } from "bun:test";
+import { BackEnd, KEY } from "../support/api.ts";
 import { Client, type Message } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
+import { SECRET, token } from "../support/tokens.ts";
 import { event, freshRoom } from "./helpers.ts";
 
 // Starts servers: this only ends what hangs.
@@ -115,6 +117,48 @@ test("/join takes a room with spaces, and the room one is in already", async () 
       "You are in the long room. There are 1 users in this room.",
     );
   expect(await answer(bob, "hi")).toBe("[Bob]: hi");
+});
+
+test("/join of a room that rights or a ban keep shut leaves one where one is", async () => {
+  const [here, banned] = [freshRoom(), freshRoom()];
+  await using server = await InProcessServer.start(
+    ...["--jwt-secret", SECRET, "--api-key", KEY],
+  );
+  const rooms = { [here]: ["join", "send"], [banned]: ["join", "send"] };
+  const bobs = await token({ rooms });
+  const anns = await token({ sub: "ann" });
+  using bob = await connect(`token=${bobs}&room=${here}`, server);
+  using ann = await Client.connect(server.url, "json", `token=${anns}`);
+  await ann.join(here);
+  const backEnd = await BackEnd.at(server.http);
+  await backEnd.post(`/rooms/${banned}/bans`, { user: "bob" });
+  expect(await answer(bob, "/join secret")).toBe(
+    '! this connection may not join room "secret"',
+  );
+  expect(await answer(bob, "still here")).toBe("[bob]: still here");
+  expect(await answer(bob, `/join ${banned}`)).toBe(
+    `! you are banned from room "${banned}"`,
+  );
+  await ann.say(here, "I see you");
+  await line(bob, "[ann]: I see you");
+  expect(await answer(bob, "/who")).toContain(`users in ${here}: `);
+});
+
+test("/join goes to another room where a connection may be in one only", async () => {
+  await using server = await InProcessServer.start(
+    ...["--max-rooms-per-connection", "1"],
+  );
+  const [first, second] = [freshRoom(), freshRoom()];
+  using bob = await Client.connect(server.url, "text", `room=${first}`);
+  using ann = await Client.connect(server.url, "json", `room=${first}`);
+  await ann.nextAction("room_joined");
+  expect(await answer(bob, `/join ${second}`)).toStartWith(`You are in`);
+  for (;;) {
+    const members = await ann.request({ action: "get_members", room: first });
+    if (members.count === 1) break;
+    await Bun.sleep(1);
+  }
+  expect(await ann.join(second)).toMatchObject({ code: "too_many_rooms" });
 });
 
 test.each([
