@@ -4,6 +4,7 @@ import { readAuthSettings, type AuthSettings } from "./auth/settings.ts";
 import { readTls, type Tls } from "./auth/tls.ts";
 import { createApi } from "./api/api.ts";
 import { createApiFront, firstOf } from "./api/front.ts";
+import { moderatorsOf } from "./api/moderators.ts";
 import { apiPorts } from "./api/ports.ts";
 import { SanctionBook } from "./api/sanction-book.ts";
 import type { Backend, BackendListener } from "./backend/backend.ts";
@@ -181,7 +182,7 @@ function oneThread(
     sessions: new Sessions(backend.sessionKey, config.sessionDays),
     draining: () => draining,
     otherwise: firstOf(
-      createApiFront(config, api, logger),
+      createApiFront(config, api, moderatorsOf(gateway), logger),
       pageIf(config.page),
     ),
     run: newRun(),

@@ -53,6 +53,7 @@ export class ApiError extends Error {
 const STATUS: { readonly [code in ApiErrorCode]?: number } = {
   too_large: 413,
   rate_limited: 429,
+  forbidden: 403,
   refused: 403,
   banned: 403,
   muted: 403,

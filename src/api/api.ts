@@ -7,7 +7,8 @@ import {
 } from "./answer.ts";
 import type { ApiHandler } from "./front.ts";
 import type { ApiPorts } from "./ports.ts";
-import { readJson, readParameter, readQuery, shapeCheck } from "./request.ts";
+import { fits, parameters, segmentsOf } from "./paths.ts";
+import { readJson, readQuery, shapeCheck } from "./request.ts";
 import type { Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 
@@ -17,8 +18,6 @@ interface Compiled extends Route {
   readonly checkQuery: ((value: unknown) => void) | undefined;
   readonly checkBody: ((value: unknown) => void) | undefined;
 }
-
-const segmentsOf = (path: string): string[] => path.split("/").slice(1);
 
 /** Answers requests from the table of routes. In the main thread. */
 export function createApi(ports: ApiPorts, logger: Logger): ApiHandler {
@@ -31,7 +30,7 @@ export function createApi(ports: ApiPorts, logger: Logger): ApiHandler {
 
   async function answer(request: ApiRequest): Promise<ApiAnswer> {
     const segments = segmentsOf(request.path);
-    const here = routes.filter((route) => fits(route, segments));
+    const here = routes.filter((route) => fits(route.segments, segments));
     const route = here.find(({ method }) => method === request.method);
     if (here.length === 0)
       throw new ApiError(
@@ -49,7 +48,7 @@ export function createApi(ports: ApiPorts, logger: Logger): ApiHandler {
     const body = route.body ? readJson(request.body) : undefined;
     route.checkBody?.(body);
     const { status, body: said } = await route.run(ports, {
-      params: parameters(route, segments),
+      params: parameters(route.segments, segments),
       query,
       body,
       idempotencyKey: route.idempotencyKey ? request.idempotencyKey : undefined,
@@ -58,29 +57,4 @@ export function createApi(ports: ApiPorts, logger: Logger): ApiHandler {
   }
 
   return (request) => answer(request).catch((error) => failure(error, logger));
-}
-
-const isParameter = (segment: string): boolean => segment.startsWith("{");
-
-function fits({ segments }: Compiled, given: readonly string[]): boolean {
-  return (
-    segments.length === given.length &&
-    segments.every((part, i) =>
-      isParameter(part) ? given[i] !== "" : part === given[i],
-    )
-  );
-}
-
-/** @throws ApiError, ProtocolError */
-function parameters(
-  { segments }: Compiled,
-  given: readonly string[],
-): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const [i, part] of segments.entries()) {
-    if (!isParameter(part)) continue;
-    const name = part.slice(1, -1);
-    found[name] = readParameter(name, given[i]!);
-  }
-  return found;
 }

@@ -6,7 +6,8 @@ import {
   type ApiAnswer,
   type ApiRequest,
 } from "./answer.ts";
-import { ApiKeys } from "./keys.ts";
+import { ApiKeys, bearerOf } from "./keys.ts";
+import type { Moderators } from "./moderators.ts";
 import { openApiText } from "./openapi.ts";
 
 /** Answers a request that has shown a key, in this thread or by way of another. Never rejects. */
@@ -31,6 +32,7 @@ export const maxBodyBytes = ({ maxFrameBytes }: Config): number =>
 export function createApiFront(
   config: Config,
   handle: ApiHandler,
+  moderators: Moderators,
   logger: Logger,
 ): (request: Request, pathname: string) => Promise<Response> | undefined {
   const keys = new ApiKeys(config.apiKey);
@@ -45,13 +47,7 @@ export function createApiFront(
     // It holds no secret, and tools that read it know no key.
     if (path === "/openapi.json" && request.method === "GET")
       return { status: 200, body: openApiText(), headers: {} };
-    if (!keys.open(request.headers.get("authorization")))
-      throw new ApiError(
-        401,
-        "unauthorized",
-        "send Authorization: Bearer and a key of --api-key",
-        { "www-authenticate": "Bearer" },
-      );
+    await admit(request, path);
     if (request.url.length > MAX_TARGET_CHARACTERS)
       throw new ApiError(
         400,
@@ -79,6 +75,30 @@ export function createApiFront(
     } finally {
       underWay--;
     }
+  }
+
+  /** @throws ApiError, ProtocolError (as a rejection) */
+  async function admit(
+    { method, headers }: Request,
+    path: string,
+  ): Promise<void> {
+    const authorization = headers.get("authorization");
+    if (keys.open(authorization)) return;
+    const shown = bearerOf(authorization);
+    const forModerators = moderators.mayOpen(method, path);
+    const moderator =
+      shown !== undefined && forModerators
+        ? await moderators.open(method, path, shown)
+        : undefined;
+    if (moderator === undefined)
+      throw new ApiError(
+        401,
+        "unauthorized",
+        `send Authorization: Bearer and a key of --api-key${forModerators ? ", or a token that may moderate the room" : ""}`,
+        { "www-authenticate": "Bearer" },
+      );
+    // Who did it is told nowhere else.
+    logger.info({ moderator, method, path }, "a moderator's request");
   }
 
   return (request, pathname) => {

@@ -3,6 +3,10 @@ import { timingSafeEqual } from "node:crypto";
 const sha256 = (text: string): Uint8Array =>
   new Bun.CryptoHasher("sha256").update(text).digest();
 
+/** What an `Authorization` header shows; undefined where it is none of `Bearer`. */
+export const bearerOf = (authorization: string | null): string | undefined =>
+  /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+
 /** The keys of the API. Only their hashes are kept. */
 export class ApiKeys {
   readonly #hashes: readonly Uint8Array[];
@@ -25,7 +29,7 @@ export class ApiKeys {
    * tells nothing of a key.
    */
   open(authorization: string | null): boolean {
-    const given = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+    const given = bearerOf(authorization);
     if (given === undefined) return false;
     const hash = sha256(given);
     let found = false;

@@ -108,6 +108,7 @@ export const MESSAGE_ROUTES = [
     summary: "Deletes a message",
     description:
       "Its text and data go from memory at once, and from the disk with the next move of the log (seconds). Who is in the room is told by an event `message_deleted`; who reads later finds one in the message's place. Deleting it again changes nothing.",
+    moderators: true,
     answers: { 204: { description: "It is deleted" } },
     fails: [404, 501, 504],
     async run({ delete: remove }, { params }) {

@@ -4,14 +4,17 @@ import { ROUTES } from "./routes.ts";
 
 /** What every route may fail with. */
 const COMMON_FAILURES = [400, 401, 500, 503];
+/** And where users with a token may ask. */
+const MODERATORS_FAILURES = [403, 429];
 
 const FAILURES: Readonly<Record<number, string>> = {
   400: "Something in the request is not as it must be",
-  401: "The key is missing or wrong",
+  401: "The key, or the token, is missing or wrong",
   403: "It is not allowed",
   404: "There is no such thing",
   409: "There are as many of them as there may be",
   413: "The body, the text or the data is too large",
+  429: "Too many requests of this user: try again later",
   500: "The server failed",
   501: "Not possible with this server's options",
   503: "Not now: try again later",
@@ -53,6 +56,7 @@ function parametersOf({ path, query, idempotencyKey }: Route): object[] {
 
 function operation(route: Route): object {
   const { name, summary, description, body, answers, fails = [] } = route;
+  const { moderators } = route;
   const parameters = parametersOf(route);
   const responses: Record<string, object> = {};
   for (const [status, { description, schema }] of Object.entries(answers))
@@ -60,12 +64,18 @@ function operation(route: Route): object {
       description,
       ...(schema ? { content: { "application/json": { schema } } } : {}),
     };
-  for (const status of [...COMMON_FAILURES, ...(body ? [413] : []), ...fails])
+  for (const status of [
+    ...COMMON_FAILURES,
+    ...(body ? [413] : []),
+    ...(moderators ? MODERATORS_FAILURES : []),
+    ...fails,
+  ])
     responses[status] = error(status);
   return {
     operationId: name,
     summary,
     ...(description ? { description } : {}),
+    ...(moderators ? { security: [{ key: [] }, { moderator: [] }] } : {}),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body
       ? {
@@ -100,6 +110,13 @@ export function openApi(): object {
           type: "http",
           scheme: "bearer",
           description: "A key of --api-key",
+        },
+        moderator: {
+          type: "http",
+          scheme: "bearer",
+          bearerFormat: "JWT",
+          description:
+            "A user's token with the rights join and moderate for the room",
         },
       },
       schemas: {

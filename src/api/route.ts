@@ -28,6 +28,8 @@ export interface Route {
   /** Whole numbers are read as such, everything else is text. */
   readonly query?: Type.TObject;
   readonly body?: Type.TObject;
+  /** Whether it is open to users too, with a token that has `moderate` for the path's room. */
+  readonly moderators?: boolean;
   /** Whether it takes an `Idempotency-Key`. */
   readonly idempotencyKey?: boolean;
   /** What it answers where it succeeds. */

@@ -57,6 +57,7 @@ const SCOPES: readonly Scope[] = [
 ];
 
 function routesOf({ kind, path, name, where, effect }: Scope): Route[] {
+  const moderators = path.startsWith("/rooms/{room}/");
   return [
     route({
       method: "GET",
@@ -69,6 +70,7 @@ function routesOf({ kind, path, name, where, effect }: Scope): Route[] {
         ),
         limit: Type.Optional(Limit),
       }),
+      moderators,
       answers: { 200: { description: "Some of them", schema: SanctionList } },
       run({ sanctions }, { params, query }) {
         const { after = "", limit = SANCTIONS_LISTED } = query;
@@ -96,6 +98,7 @@ function routesOf({ kind, path, name, where, effect }: Scope): Route[] {
       summary: `${kind === "ban" ? "Bans" : "Mutes"} a user ${where}`,
       description: `${effect} It takes the place of an earlier one.`,
       body: NewSanction,
+      moderators,
       answers: { 200: { description: "It holds", schema: Imposed } },
       fails: [409, 504],
       async run({ sanctions }, { params, body: { user, seconds } }) {
@@ -116,6 +119,7 @@ function routesOf({ kind, path, name, where, effect }: Scope): Route[] {
       path: `${path}/{user}`,
       name: `lift${name}`,
       summary: `Lifts a ${kind} ${where === "everywhere" ? "that holds everywhere" : where}`,
+      moderators,
       answers: { 204: { description: "It is lifted" } },
       fails: [404, 504],
       async run({ sanctions }, { params }) {

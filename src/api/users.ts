@@ -59,6 +59,7 @@ export const USER_ROUTES = [
     summary: "Takes a user out of a room",
     description:
       "Each of the user's connections leaves the room and is told so. Nothing keeps the user from joining again: see bans.",
+    moderators: true,
     answers: { 200: { description: "They are out", schema: Reached } },
     fails: [504],
     async run({ reach }, { params }) {

@@ -4,7 +4,7 @@ import { ConfigError } from "../config/load.ts";
 import type { Config } from "../config/options.ts";
 import { Origins } from "./origins.ts";
 import { Proxies } from "./proxies.ts";
-import { parsePattern } from "./rights.ts";
+import { RightsError, parsePattern } from "./rights.ts";
 
 /** What tokens are checked with. */
 export type KeySettings =
@@ -138,6 +138,8 @@ function readGuestRooms(text: string): Record<string, string[]> {
   for (const item of text.split(/\s+/).filter(Boolean))
     try {
       const { pattern, names } = parsePattern(item);
+      if (names.includes("moderate"))
+        throw new RightsError("guests cannot moderate: that takes a token");
       rooms[pattern] = [...(rooms[pattern] ?? []), ...names];
     } catch (error) {
       throw new ConfigError(

@@ -14,6 +14,7 @@ import { createLogger } from "../logging/logger.ts";
 import { measureLoopDelay } from "../stats/loop-delay.ts";
 import { Sessions } from "../gateway/sessions.ts";
 import { createApiFront, firstOf } from "../api/front.ts";
+import { moderatorsOf } from "../api/moderators.ts";
 import { pageIf } from "../web/page.ts";
 import { Channel } from "./channel.ts";
 import { Requests } from "./requests.ts";
@@ -178,7 +179,12 @@ export class GatewayThread {
       sessions: new Sessions(sessionKey, config.sessionDays),
       draining: () => this.#draining,
       otherwise: firstOf(
-        createApiFront(config, this.#api.handle, this.#gateway.logger),
+        createApiFront(
+          config,
+          this.#api.handle,
+          moderatorsOf(this.#gateway),
+          this.#gateway.logger,
+        ),
         pageIf(config.page),
       ),
       run,

@@ -30,6 +30,13 @@ test("it tells exactly the routes that there are", () => {
   );
 });
 
+test("it tells where a moderator's token opens as much as a key", () => {
+  for (const { method, path, moderators } of ROUTES)
+    expect(document.paths[path][method.toLowerCase()].security).toEqual(
+      moderators ? [{ key: [] }, { moderator: [] }] : undefined,
+    );
+});
+
 test("every operation has a name of its own", () => {
   const names = ROUTES.map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);

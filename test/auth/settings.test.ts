@@ -51,6 +51,9 @@ describe("guests", () => {
     });
     expect(read("--guest-rooms", "").guestRooms).toEqual({});
     expect(refusal("--guest-rooms", "a:fly")).toMatch(/--guest-rooms: "fly"/);
+    expect(refusal("--guest-rooms", "a:join,moderate")).toMatch(
+      /^--guest-rooms: guests cannot moderate/,
+    );
   });
 });
 
