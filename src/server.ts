@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { isatty } from "node:tty";
 import packageJson from "../package.json" with { type: "json" };
 import { exposureWarning } from "./auth/exposure.ts";
@@ -123,7 +124,11 @@ process.on("SIGINT", () => void shutDown("SIGINT"));
 // Last: who waits for it may send signals at once.
 const { hostname, port } = roomcast.server;
 const shown =
-  hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
+  hostname === "0.0.0.0" || hostname === "::"
+    ? "localhost"
+    : isIPv6(hostname)
+      ? `[${hostname}]`
+      : hostname;
 logger.info(
   `roomcast listens on ${config.tlsCert ? "https" : "http"}://${shown}:${port} (sockets at /chat), history in ${roomcast.historyIn}`,
 );

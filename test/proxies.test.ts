@@ -56,6 +56,7 @@ const PROXIES: Record<string, Proxy> = {
       const site = replaced(block("nginx"), {
         "listen 443 ssl;": `listen 127.0.0.1:${port};`,
         "127.0.0.1:8080": `127.0.0.1:${roomcast.server.port}`,
+        "/var/log/nginx/chat.log": `${folder}/access.log`,
       }).replace(/^ *ssl_.*$/gm, "");
       const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
         (name) => `${name}_temp_path ${folder}/${name};`,
@@ -146,6 +147,11 @@ describe.each(Object.entries(PROXIES))("behind %s", (name, proxy) => {
         child.kill("SIGTERM");
         await child.exited;
       }
+      // Caddy has no access log unless it is told.
+      if (name === "caddy") return;
+      const log = readFileSync(join(folder.path, "access.log"), "utf8");
+      expect(log).toContain('"GET /chat HTTP/1.1" 101 ');
+      expect(log).not.toContain("Bob");
     },
   );
 });

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
+import { OPTIONS, variableOf } from "../config/options.ts";
 import { nameProblem } from "../protocol/validate.ts";
 import { GUEST_PREFIX, MAX_USER_ID_BYTES } from "./auth.ts";
 import { MAX_PATTERNS, parsePattern } from "./rights.ts";
@@ -20,14 +21,16 @@ export interface TokenRequest {
 export const HELP = `bun run token --sub USER [options]: makes a token for a server that has the same secret
 
   --sub USER              the user's id
-  --name NAME             what the others see (default: the id)
+  --name NAME             what the others see (default: the id); at most ROOMCAST_MAX_NAME_BYTES, or 64 bytes
   --room PATTERN[:RIGHTS] rooms that it opens, and what for: join, send, history, moderate (default join,send,history);
                           * stands for anything; may be given several times (default: all rooms)
   --ttl TIME              how long it is good: 90s, 15m, 1h, 7d (default 1h)
-  --jwt-secret SECRET     or the variable ROOMCAST_JWT_SECRET: at least 32 bytes
+  --jwt-secret SECRET     or the variable ROOMCAST_JWT_SECRET: at least 32 bytes; the token is signed with it (HS256)
   --jwt-issuer TEXT       or ROOMCAST_JWT_ISSUER: the token's iss, where the server asks for one
   --jwt-audience TEXT     or ROOMCAST_JWT_AUDIENCE: its aud, the same
   --help
+
+Tokens for --jwt-public-key and --jwks-url come from whoever has the private key, with any library for JSON Web Tokens.
 
 It prints the token, and nothing else:
   bun run token --sub bob --room 'team-*:join,send' --room lobby --ttl 1h
@@ -54,7 +57,7 @@ export function parseTokenOptions(
       "jwt-secret": { type: "string" },
       "jwt-issuer": { type: "string" },
       "jwt-audience": { type: "string" },
-      help: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
     },
   });
   if (values.help) return undefined;
@@ -66,10 +69,10 @@ export function parseTokenOptions(
   checkSecret(secret);
   const { sub, name } = values;
   if (sub === undefined) throw new Error("--sub is needed: the user's id");
-  checkField("--sub", sub);
+  checkField("--sub", sub, MAX_USER_ID_BYTES);
   if (sub.startsWith(GUEST_PREFIX))
     throw new Error(`--sub must not begin with ${GUEST_PREFIX}`);
-  if (name !== undefined) checkField("--name", name);
+  if (name !== undefined) checkField("--name", name, maxNameBytes(env));
   return {
     secret,
     sub,
@@ -101,8 +104,15 @@ export function makeToken(
     .sign(Buffer.from(secret));
 }
 
-function checkField(flag: string, value: string): void {
-  const problem = nameProblem(value, MAX_USER_ID_BYTES);
+/** The server's own limit: it would refuse a longer one, and not say why. */
+function maxNameBytes(env: Record<string, string | undefined>): number {
+  const { parse, fallback } = OPTIONS.maxNameBytes;
+  const given = env[variableOf("maxNameBytes")];
+  return (given && parse(given)) || fallback;
+}
+
+function checkField(flag: string, value: string, maxBytes: number): void {
+  const problem = nameProblem(value, maxBytes);
   if (problem) throw new Error(`${flag} ${problem}`);
 }
 

@@ -102,9 +102,12 @@ export class Doors {
   }
 }
 
-/** The token of `Authorization: Bearer`; other schemes are for others (proxies, say). */
+/**
+ * What `Authorization: Bearer` shows, valid or not: who shows something is not let in as a guest for it. Other schemes are
+ * for others (proxies, say).
+ */
 function bearerOf(header: string | null): string | undefined {
-  return /^bearer +(\S+)$/i.exec(header ?? "")?.[1];
+  return /^bearer +(.+)$/i.exec(header ?? "")?.[1];
 }
 
 function refusalOf(error: unknown): unknown {

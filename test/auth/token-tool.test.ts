@@ -77,6 +77,8 @@ test.each([
   [["--sub", "guest:x"], "guest:"],
   [["--sub", "a\nb"], "control characters"],
   [["--sub", "bob", "--name", ""], "--name"],
+  [["--sub", "bob", "--name", "n".repeat(65)], "--name"],
+  [["--sub", "s".repeat(129)], "--sub"],
   [["--sub", "bob", "--ttl", "1y"], '--ttl "1y"'],
   [["--sub", "bob", "--ttl", "0s"], "--ttl"],
   [["--sub", "bob", "--ttl", "4000d"], "--ttl"],
@@ -90,12 +92,23 @@ test.each([
   ).toThrow(named);
 });
 
+test("a name may be as long as the server lets it be", () => {
+  const name = "n".repeat(65);
+  const args = ["--sub", "bob", "--name", name];
+  const env = { ROOMCAST_JWT_SECRET: SECRET, ROOMCAST_MAX_NAME_BYTES: "65" };
+  expect(parseTokenOptions(args, env)!.name).toBe(name);
+  env.ROOMCAST_MAX_NAME_BYTES = "63";
+  const shorter = ["--sub", "bob", "--name", name.slice(1)];
+  expect(() => parseTokenOptions(shorter, env)).toThrow("--name");
+});
+
 test("the secret is asked for, and --help is help", async () => {
   expect(() => parseTokenOptions(["--sub", "bob"], {})).toThrow(
     "ROOMCAST_JWT_SECRET",
   );
   const { code, out } = await run(["--help"]);
   expect(code).toBe(0);
+  expect(parseTokenOptions(["-h"], {})).toBeUndefined();
   for (const option of ["sub", "name", "room", "ttl", "jwt-secret"])
     expect(out).toContain(`--${option}`);
 });

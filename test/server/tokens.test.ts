@@ -657,6 +657,12 @@ describe("--auth optional", () => {
     await guest.say("lobby", "hello");
     await event(bob, "lobby", "hello");
     expect(await atTheDoor(server, "nonsense")).toMatchObject(REFUSED);
+    for (const shown of ["nonsense", "more than one word"])
+      expect(
+        await refusal(portOf(server), {
+          headers: { authorization: `Bearer ${shown}` },
+        }),
+      ).toMatchObject(REFUSED);
     expect(
       await guest.request({ action: "authenticate", token: await token() }),
     ).toMatchObject({ code: "forbidden" });
