@@ -3,8 +3,8 @@ import { refusal } from "../client/refusal.ts";
 import type { ChatOptions } from "./options.ts";
 
 /**
- * Calls `told` after a failed attempt, as long as the client has never been let in: with the server's words where it refuses such a
- * client for good, without them where trying again can help.
+ * Calls `told` after a failed attempt: with the server's words where it refuses such a client for good; without them where trying
+ * again can help, as long as the client has never been let in.
  */
 export function onFailedAttempt(
   client: RoomcastClient,
@@ -13,11 +13,12 @@ export function onFailedAttempt(
 ): void {
   let asking = false;
   client.on("state", async ({ retryInMs, reason }) => {
-    if (retryInMs === undefined || client.user || asking) return;
+    if (retryInMs === undefined || asking) return;
     asking = true;
     const refused = await refusal(options.url, options);
     asking = false;
-    if (!client.user && client.state !== "closed") told(refused, reason);
+    if (client.state === "open" || client.state === "closed") return;
+    if (refused || !client.user) told(refused?.message, reason);
   });
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { BackEnd, KEY } from "../support/api.ts";
 import { RoomcastClient, type ReceiveMessage } from "../../src/client/index.ts";
 import { Client } from "../support/client.ts";
-import { SECRET, token } from "../support/tokens.ts";
+import { SECRET, inSeconds, token } from "../support/tokens.ts";
 import {
   InProcessServer,
   ServerProcess,
@@ -155,6 +155,16 @@ describe("with piped input", () => {
       );
     },
   );
+
+  test("a token that is not valid is told in the server's words, at once", async () => {
+    await using closed = new InProcessServer("--jwt-secret", SECRET);
+    const flags = ["--url", closed.http, "--token", "nonsense"];
+    const { code, err } = await script("hi\n", ...flags, "--timeout", "60");
+    expect(code).toBe(1);
+    expect(err).toBe(
+      "chat: nothing was sent: the server refuses: the token is not valid\n",
+    );
+  });
 
   test("a wrong option is told in one line", async () => {
     const { code, err } = await script("hi\n", "--format", "xml");
@@ -332,6 +342,18 @@ describe("on a terminal", () => {
     await ann.sees("the server refuses: name must be at most");
     expect(await ann.exited).toBe(1);
     expect(ann.rest).not.toContain("trying again");
+  });
+
+  test("a token that expires ends it in the end: there will be no other one", async () => {
+    // With 5 s for clocks that differ it ends in 2 to 3 s.
+    const short = await token({ exp: inSeconds(-2) });
+    await using closed = new InProcessServer(
+      ...["--jwt-secret", SECRET, "--ping-interval-ms", "800"],
+    );
+    using terminal = new Terminal(closed.http, "--token", short);
+    await terminal.sees("connection lost (the token has expired)");
+    await terminal.sees("the server refuses: the token is not valid");
+    expect(await terminal.exited).toBe(1);
   });
 
   test("a server that is full is waited for", async () => {

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Client } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
-import { SECRET, token } from "../support/tokens.ts";
+import { SECRET, inSeconds, token } from "../support/tokens.ts";
 import { describeInBrowser, Visitor } from "./browser.ts";
 
 // On a machine that does much else: this only ends what hangs.
@@ -31,6 +31,22 @@ describeInBrowser("a page of a server that needs a token", () => {
       { user: "ann", from: "Ann of the token", text: "hello" },
       { user: "ann", from: "Ann of the token", text: "again" },
     ]);
+  });
+
+  test("says so where it is not valid, rather than to try again for good", async () => {
+    await using server = new InProcessServer("--jwt-secret", SECRET);
+    await using ann = await Visitor.open(server.http, { outages: true });
+    const expired = await token({ exp: inSeconds(-60) });
+    await ann.page.goto(`${server.http}/?token=${expired}`);
+    await ann.page.getByLabel("Your name").fill("Ann");
+    await ann.page.getByRole("button", { name: "Join the room" }).click();
+    await ann.page
+      .getByText(/Disconnected. The token is not valid/)
+      .first()
+      .waitFor();
+    // A link with a good one helps.
+    await ann.page.goto(`${server.http}/?token=${await token()}`);
+    await ann.connected();
   });
 
   test("says so where there is none", async () => {

@@ -281,15 +281,26 @@ export class Chat {
     ];
   }
 
-  /** A name that the server does not allow looks like an outage otherwise. */
+  /** A name that the server does not allow looks like an outage otherwise, and so does a token. */
   async #askWhy(client: RoomcastClient): Promise<void> {
+    const { token } = this;
     const { name, format } = this.settings.current;
-    if (!name || this.#nameTaken || this.nameProblem !== undefined) return;
-    const message = await refusal(this.url, { name, format });
-    if (message === undefined || client !== this.#client) return;
-    if (client.state === "open") return;
-    this.nameProblem = message;
+    const nameMayBeWrong =
+      name && !this.#nameTaken && this.nameProblem === undefined;
+    if (!nameMayBeWrong && !token) return;
+    const refused = await refusal(this.url, { name, token, format });
+    if (!refused || client !== this.#client || client.state === "open") return;
+    if (refused.status !== 400) this.#giveUp(client, refused.message);
+    else if (nameMayBeWrong) this.nameProblem = refused.message;
     this.#changed();
+  }
+
+  /** Until somebody wants to try again. */
+  #giveUp(client: RoomcastClient, reason: string): void {
+    for (const off of this.#offs.splice(0)) off();
+    void client.close();
+    const change = { state: "closed", reason } as const;
+    this.connection = changed(this.connection, change, Date.now());
   }
 
   #join(name: string): void {
