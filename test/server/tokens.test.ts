@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, createPrivateKey } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -585,6 +585,19 @@ describe("keys from a URL", () => {
       retry_after_ms: expect.any(Number),
     });
     expect(socket.closeCode).toBe(1011);
+  });
+
+  test("are for the algorithms that are said, even where the key does not say for which", async () => {
+    using issuer = new Issuer();
+    const pair = keyPair("rsa");
+    await issuer.add("k", pair);
+    for (const key of issuer.keys) delete (key as { alg?: string }).alg;
+    await using server = new InProcessServer("--jwks-url", issuer.url);
+    const by = (alg: string): Promise<string> =>
+      token({}, createPrivateKey(pair.privatePem), { alg, kid: "k" });
+    expect(await statusFor(server, await by("RS256"))).toBe(101);
+    for (const alg of ["RS384", "RS512", "PS256"])
+      expect(await atTheDoor(server, await by(alg))).toMatchObject(REFUSED);
   });
 
   test("never are secrets: a token signed with a public one, or with a symmetric one that is there, is refused", async () => {
