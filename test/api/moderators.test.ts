@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { MODERATORS_SANCTIONS, Moderators } from "../../src/api/moderators.ts";
 import { ROUTES } from "../../src/api/routes.ts";
 import { Auth, KeysUnavailable } from "../../src/auth/auth.ts";
@@ -7,6 +7,9 @@ import { loadConfig, parseCommandLine } from "../../src/config/load.ts";
 import { FOR_GOOD } from "../../src/data/sanctions-file.ts";
 import { Sanctions } from "../../src/gateway/sanctions.ts";
 import { SECRET, token } from "../support/tokens.ts";
+
+// On a machine that does much else: this only ends what hangs.
+setDefaultTimeout(60_000);
 
 const authOf = (...flags: string[]): Auth =>
   new Auth(

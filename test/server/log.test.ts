@@ -1,10 +1,15 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { loadConfig, parseCommandLine } from "../../src/config/load.ts";
 import { startRoomcast } from "../../src/roomcast.ts";
+import { KEY as API_KEY } from "../support/api.ts";
 import { Client } from "../support/client.ts";
 import { ServerProcess, TempFolder, THREADS } from "../support/server.ts";
+import { SECRET, token } from "../support/tokens.ts";
 import { range, say } from "./helpers.ts";
 import { RawSocket } from "./raw-socket.ts";
+
+// The preload's reaches only the first file of a run. It only ends what hangs.
+setDefaultTimeout(60_000);
 
 /** What the server logs: who runs it reads every line, and a client writes none. */
 
@@ -221,6 +226,35 @@ describe("no secret is in any line", () => {
     expect(session.length).toBeGreaterThan(40);
     for (const secret of [KEY, TOKEN, session, session.slice(-20)])
       expect(output).not.toContain(secret);
+  });
+
+  test("of one with keys, tokens and moderators", async () => {
+    const good = await token({ rooms: { r: ["join", "moderate"] } });
+    const bad = await token({}, Buffer.from("f".repeat(32)));
+    const output = await outputOf(
+      ["--log-level", "debug", "--jwt-secret", SECRET, "--api-key", API_KEY],
+      async (server) => {
+        const bob = await Client.connect(server.url, "json", `token=${good}`);
+        await bob.request({ action: "authenticate", token: bad });
+        bob.close();
+        await bob.closed;
+        for (const shown of [good, bad, API_KEY]) {
+          const headers = { authorization: `Bearer ${shown}` };
+          await fetch(`${server.http}/chat?token=${shown}`);
+          await fetch(`${server.http}/chat`, { headers });
+          await fetch(`${server.http}/api/v1/rooms/r/bans?${shown}`, {
+            headers,
+          });
+        }
+      },
+    );
+    expect(linesOf(output)).toContainEqual(
+      expect.objectContaining({ moderator: "bob", path: "/rooms/r/bans" }),
+    );
+    for (const secret of [good, bad, SECRET, API_KEY]) {
+      expect(output).not.toContain(secret);
+      expect(output).not.toContain(secret.slice(-20));
+    }
   });
 
   test("of one that cannot reach NATS", async () => {
