@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 import { isatty } from "node:tty";
 import packageJson from "../package.json" with { type: "json" };
-import { exposureWarning } from "./auth/exposure.ts";
+import { exposureWarnings } from "./auth/exposure.ts";
 import { helpText, loadConfig, parseCommandLine } from "./config/load.ts";
 import type { Config } from "./config/options.ts";
 import { openLogOutput } from "./logging/log-output.ts";
@@ -132,5 +132,4 @@ const shown =
 logger.info(
   `roomcast listens on ${config.tlsCert ? "https" : "http"}://${shown}:${port} (sockets at /chat), history in ${roomcast.historyIn}`,
 );
-const warning = exposureWarning(config);
-if (warning) logger.warn(warning);
+for (const warning of exposureWarnings(config)) logger.warn(warning);
