@@ -28,7 +28,6 @@ export const API_ERROR_CODES = {
   bad_body: "the body is not JSON, or not UTF-8",
   not_found: "there is no such thing",
   too_many: "there are as many of them as there may be",
-  not_supported: "not possible with this server's options",
   method_not_allowed: "the path is there, the method is not",
   internal: "the server failed on this request",
 } as const;
@@ -60,7 +59,6 @@ const STATUS: { readonly [code in ApiErrorCode]?: number } = {
   overloaded: 503,
   unavailable: 503,
   outcome_unknown: 504,
-  not_supported: 501,
 };
 
 /** A failure as an answer. One that nobody expected is a mistake in this program, and costs this request only. */

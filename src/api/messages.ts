@@ -107,10 +107,10 @@ export const MESSAGE_ROUTES = [
     name: "deleteMessage",
     summary: "Deletes a message",
     description:
-      "Its text and data go from memory at once, and from the disk with the next move of the log (seconds). Who is in the room is told by an event `message_deleted`; who reads later finds one in the message's place. Deleting it again changes nothing.",
+      "Its text and data go from memory at once, and from the disk with the next move of the log (seconds); over NATS the stream has overwritten them before the answer. Who is in the room is told by an event `message_deleted`; who reads later finds one in the message's place. Deleting it again changes nothing; after 503 or 504 it brings what was begun to its end.",
     moderators: true,
     answers: { 204: { description: "It is deleted" } },
-    fails: [404, 501, 504],
+    fails: [404, 504],
     async run({ delete: remove }, { params }) {
       const [room, seq] = [params.room!, Number(params.seq)];
       if ((await remove(room, seq)) === "missing")

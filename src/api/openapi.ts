@@ -16,9 +16,8 @@ const FAILURES: Readonly<Record<number, string>> = {
   413: "The body, the text or the data is too large",
   429: "Too many requests of this user: try again later",
   500: "The server failed",
-  501: "Not possible with this server's options",
   503: "Not now: try again later",
-  504: "It may have happened or not: repeat it with the same key",
+  504: "It may have happened or not: repeat it, with the same key if there is one",
 };
 
 const error = (status: number): object => ({

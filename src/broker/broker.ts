@@ -60,7 +60,7 @@ export interface MainBroker<Origin> extends Broker<Origin> {
   /**
    * Deletes a message: its text and data, wherever they are kept, and soon from the disk. The room gets an event that
    * tells so; in the message's place reads give an event without content. Its idempotency key stays known.
-   * @throws BrokerError (as a rejection), `not_supported` where this broker cannot
+   * @throws BrokerError (as a rejection); `outcome_unknown` where it is perhaps done in part: asked again, it goes on
    */
   delete(room: string, target: number): Promise<Deletion>;
 }
@@ -81,6 +81,17 @@ export interface Draft {
   /** `data` as JSON text, so that it is written once. */
   readonly dataJson: string | undefined;
 }
+
+/** What the event of a deletion is published as: of nobody, and without content. */
+export const deletionDraft = (room: string): Draft => ({
+  room,
+  user: "",
+  from: "",
+  text: "",
+  id: undefined,
+  data: undefined,
+  dataJson: undefined,
+});
 
 /** An entry of a room's log. */
 export interface RoomEvent {
@@ -151,9 +162,7 @@ export type BrokerErrorCode =
   | "refused"
   /** Its user was banned or muted while the application was asked. */
   | "banned"
-  | "muted"
-  /** This broker cannot do it at all. */
-  | "not_supported";
+  | "muted";
 
 export class BrokerError extends Error {
   constructor(

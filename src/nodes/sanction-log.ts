@@ -54,6 +54,7 @@ export class SanctionLog {
       stream: `${prefix}-state`,
       subject: sanctionSubjects(prefix),
       live: "",
+      deleted: "",
     };
   }
 

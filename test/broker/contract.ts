@@ -59,7 +59,6 @@ const ALL = {
 export function brokerContract(
   name: string,
   open: () => Promise<BrokerUnderTest>,
-  deletes = true,
 ): void {
   describe(`${name} keeps the broker's contract`, () => {
     test("a room that was never used has head 0 and no events", async () => {
@@ -258,11 +257,6 @@ export function brokerContract(
         seqs.push(sent.seq);
       }
       const target = seqs[1]!;
-      if (!deletes) {
-        const refused = await broker.delete("a", target).catch((e) => e);
-        expect(refused).toMatchObject({ code: "not_supported" });
-        return;
-      }
       expect(await broker.delete("a", target)).toBe("deleted");
       expect(delivered).toHaveLength(4);
       const told = delivered[3]!.event;
@@ -284,7 +278,6 @@ export function brokerContract(
     });
 
     test("a deletion is told once, whoever asks again, and there is nothing but messages to delete", async () => {
-      if (!deletes) return;
       await using under = await open();
       const { broker, delivered } = under;
       await broker.subscribe("a");
@@ -305,7 +298,6 @@ export function brokerContract(
     });
 
     test("a deleted message's idempotency key stays known", async () => {
-      if (!deletes) return;
       await using under = await open();
       const { broker, delivered } = under;
       await broker.subscribe("a");

@@ -19,10 +19,8 @@ describe.skipIf(!natsServer).each([
     });
     afterAll(() => servers[Symbol.asyncDispose]());
 
-    brokerContract(
-      "the NATS broker",
-      () => openBroker(servers, { replicas, streams }),
-      false,
+    brokerContract("the NATS broker", () =>
+      openBroker(servers, { replicas, streams }),
     );
   },
 );

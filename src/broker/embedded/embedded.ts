@@ -8,7 +8,7 @@ import type {
   Published,
   Range,
 } from "../broker.ts";
-import { BrokerError } from "../broker.ts";
+import { BrokerError, deletionDraft } from "../broker.ts";
 import { CommitStats } from "../../stats/commit-stats.ts";
 import { Pacer } from "./pacer.ts";
 import { StoreError, type NewEvent, type Store } from "./store.ts";
@@ -61,16 +61,6 @@ function withKey<Origin>(
       return w;
   return undefined;
 }
-
-const deletionDraft = (room: string): Draft => ({
-  room,
-  user: "",
-  from: "",
-  text: "",
-  id: undefined,
-  data: undefined,
-  dataJson: undefined,
-});
 
 /**
  * What a store fails with, as gateways know it.

@@ -3,6 +3,7 @@ import { LinkError } from "./link.ts";
 import type { Feed } from "./feed.ts";
 import type { Pages } from "./pages.ts";
 import type { StreamReader } from "./reader.ts";
+import type { Tombstones } from "./tombstones.ts";
 
 /** Reads under way at a time: after NATS was gone, thousands of rooms may lack something. */
 const MAX_READS = 16;
@@ -25,6 +26,7 @@ export class Healer {
     private readonly reader: StreamReader,
     private readonly pages: Pick<Pages, "prevOfFirst">,
     private readonly certainty: Pick<Certainty, "endsAt">,
+    private readonly tombstones: Pick<Tombstones, "merge">,
     private readonly up: () => boolean,
     /** The log of a feed went on over what the stream no longer has. */
     private readonly onSkipped: (feed: Feed) => void,
@@ -106,12 +108,17 @@ export class Healer {
       this.onSkipped(feed);
       return;
     }
+    const log = await this.tombstones.merge(
+      place,
+      messages,
+      position,
+      messages.at(-1)!.seq,
+    );
     const whole =
-      (await this.pages.prevOfFirst(place, position, messages[0]!)) ===
-      position;
+      (await this.pages.prevOfFirst(place, position, log[0]!)) === position;
     if (feed.closed) return;
     this.healed++;
-    feed.fill(messages, whole);
+    feed.fill(log, whole);
     if (!whole) this.onSkipped(feed);
   }
 }

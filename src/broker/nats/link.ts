@@ -172,6 +172,7 @@ export class Link {
     body: object,
     take: (msg: Msg) => boolean,
     timeoutMs = REQUEST_MS,
+    headers?: EncodedHeaders,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (error?: Error): void => {
@@ -198,7 +199,7 @@ export class Link {
         timeoutMs,
       );
       if (!this.#up) end(new LinkError("NATS is not there"));
-      else this.publish(subject, JSON.stringify(body), address);
+      else this.publish(subject, JSON.stringify(body), address, headers);
     });
   }
 

@@ -15,6 +15,7 @@ import {
   type Range,
 } from "../broker.ts";
 import { Certainty, isLeaders } from "./certainty.ts";
+import { Deleter } from "./deleter.ts";
 import { Feed } from "./feed.ts";
 import { Heads } from "./heads.ts";
 import { Healer } from "./healer.ts";
@@ -32,6 +33,7 @@ import {
   type StreamOptions,
 } from "./streams.ts";
 import { Subjects, type Place } from "./subjects.ts";
+import { ERASED, Tombstones } from "./tombstones.ts";
 
 export interface NatsOptions
   extends LinkOptions, StreamOptions, PublisherOptions {
@@ -82,6 +84,7 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
   readonly #heads: Heads;
   readonly #health: Health;
   readonly #publisher: Publisher<Origin>;
+  readonly #deleter: Deleter;
   readonly #timers: readonly Timer[];
   #looking = false;
   #movedAt = -Infinity;
@@ -108,14 +111,20 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
     }));
     this.#reader = new StreamReader(link);
     this.#certainty = new Certainty(this.#reader, (index) => this.#info(index));
-    this.#pages = new Pages(this.#reader, {
-      untouched: (place) => this.#untouched(place),
-      endsAt: (...where) => this.#certainty.endsAt(...where),
-    });
+    const tombstones = new Tombstones(link, this.#reader, options.retentionMs);
+    this.#pages = new Pages(
+      this.#reader,
+      {
+        untouched: (place) => this.#untouched(place),
+        endsAt: (...where) => this.#certainty.endsAt(...where),
+      },
+      tombstones,
+    );
     this.#healer = new Healer(
       this.#reader,
       this.#pages,
       this.#certainty,
+      tombstones,
       up,
       (feed) => this.#publisher.feedChanged(feed.place.room),
     );
@@ -134,8 +143,17 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
         place: (room) => subjects.place(room),
         feed: (room) => this.#rooms.get(room)?.feed,
         awaitDelivery: (feed, seq) => this.#healer.suspect(feed, seq),
+        tombstone: (place, seq) => tombstones.find(place, seq),
+        withTombstones: (...range) => tombstones.merge(...range),
       },
       options,
+    );
+    this.#deleter = new Deleter(
+      link,
+      this.#reader,
+      tombstones,
+      this.#publisher,
+      options.retentionEventsPerRoom !== Infinity,
     );
     this.#timers = [
       setInterval(() => {
@@ -287,14 +305,8 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
     }
   }
 
-  /** Not here yet. */
-  delete(): Promise<Deletion> {
-    return Promise.reject(
-      new BrokerError(
-        "not_supported",
-        "a server over NATS cannot delete messages yet",
-      ),
-    );
+  delete(room: string, target: number): Promise<Deletion> {
+    return this.#deleter.delete(this.subjects.place(room), target);
   }
 
   flush(): Promise<void> {
@@ -337,9 +349,20 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
     if (seq > seen.seq) seen.seq = seq;
   }
 
-  async #untouched(place: Place): Promise<boolean> {
-    const info = await this.#info(place.index);
-    return info !== undefined && info.state.messages === info.state.last_seq;
+  /** Whether nothing was removed from a room's stream, but what was deleted. */
+  async #untouched({ index }: Place): Promise<boolean> {
+    let info = await this.#info(index);
+    if (info?.state.messages === info?.state.last_seq)
+      return info !== undefined;
+    // Counted before what there is: what is deleted between then looks like a removal, and never the other way round.
+    const erased = await this.#reader.count({
+      stream: this.subjects.stream(index),
+      subject: this.subjects.notes(index, ERASED),
+    });
+    if (erased > 0) info = await this.#info(index);
+    return (
+      info !== undefined && info.state.messages + erased === info.state.last_seq
+    );
   }
 
   /**

@@ -2,6 +2,7 @@ import type { Page, Range, RoomEvent } from "../broker.ts";
 import { LinkError } from "./link.ts";
 import type { StreamReader } from "./reader.ts";
 import { decode, type Stored } from "./stored.ts";
+import type { Tombstones } from "./tombstones.ts";
 import type { Place } from "./subjects.ts";
 
 /** Messages in one look back: a latest page is read in such pieces, so that long texts do not come in vain. */
@@ -22,6 +23,7 @@ export class Pages {
   constructor(
     private readonly reader: StreamReader,
     private readonly removals: Removals,
+    private readonly tombstones: Pick<Tombstones, "merge" | "follows">,
   ) {}
 
   /** @throws LinkError */
@@ -55,9 +57,18 @@ export class Pages {
       found.push(message);
       size += message.body.length;
     }
-    if (found.length === 0) return { events: [], more };
-    const prev = await this.prevOfFirst(place, range.after, found[0]!);
-    return { events: toEvents(place, found, prev), more };
+    const page = await this.tombstones.merge(
+      place,
+      found,
+      range.after,
+      more ? found.at(-1)!.seq : range.upto,
+    );
+    if (page.length === 0) return { events: [], more };
+    const prev = await this.prevOfFirst(place, range.after, page[0]!);
+    return {
+      events: toEvents(place, page.slice(0, range.limit), prev),
+      more: more || page.length > range.limit,
+    };
   }
 
   /**
@@ -120,7 +131,9 @@ export class Pages {
       position === 0
         ? await this.removals.untouched(place)
         : ((await this.reader.leaderAfter(place, 0))?.seq ?? Infinity) <=
-          position;
+            position ||
+          // Or what was at the position was deleted, and its note says what came next.
+          (await this.tombstones.follows(place, position, first.seq));
     return kept ? position : first.seq - 1;
   }
 
@@ -147,7 +160,21 @@ export class Pages {
         continue;
       }
       const before = full ? piece[taken - 1]!.seq : range.after;
-      return { events: toEvents(place, found, before), more: full };
+      const page = await this.tombstones.merge(
+        place,
+        found,
+        before,
+        range.upto,
+      );
+      const over = Math.max(0, page.length - range.limit);
+      return {
+        events: toEvents(
+          place,
+          page.slice(over),
+          over > 0 ? page[over - 1]!.seq : before,
+        ),
+        more: full || over > 0,
+      };
     }
   }
 

@@ -2,6 +2,7 @@ import type { Msg } from "@nats-io/transport-node";
 import { Deque } from "../../collections/deque.ts";
 import {
   BrokerError,
+  deletionDraft,
   type Done,
   type Draft,
   type Published,
@@ -11,7 +12,14 @@ import type { Health } from "./health.ts";
 import { Lane, Pending } from "./lane.ts";
 import { encodeHeader, isNoResponders, LinkError, type Link } from "./link.ts";
 import type { StreamReader } from "./reader.ts";
-import { decode, encodeBody, messageId } from "./stored.ts";
+import {
+  decode,
+  deletionId,
+  encodeBody,
+  encodeDeletion,
+  messageId,
+  type Stored,
+} from "./stored.ts";
 import type { Place } from "./subjects.ts";
 
 export interface PublisherOptions {
@@ -42,6 +50,15 @@ export interface Surroundings {
   feed(room: string): Feed | undefined;
   /** An own message of this seq is stored and was not delivered yet. */
   awaitDelivery(feed: Feed, seq: number): void;
+  /** What stands in the place of a deleted message. Rejects with LinkError. */
+  tombstone(place: Place, seq: number): Promise<Stored | undefined>;
+  /** Messages with `after < seq <= upto`, with those in their places that were deleted. Rejects with LinkError. */
+  withTombstones(
+    place: Place,
+    messages: readonly Stored[],
+    after: number,
+    upto: number,
+  ): Promise<readonly Stored[]>;
 }
 
 /**
@@ -87,14 +104,36 @@ export class Publisher<Origin> {
   }
 
   publish(draft: Draft, origin: Origin, done: Done<Origin>): void {
-    const refusal = this.#publish(draft, origin, done);
+    const refusal = this.#publish(draft, origin, done, 0);
     if (refusal) done(draft, origin, refusal);
   }
 
+  /**
+   * Publishes the event that tells of a deletion: once, whoever does so.
+   * @throws BrokerError (as a rejection)
+   */
+  tell(room: string, target: number): Promise<Published> {
+    return new Promise((resolve, reject) => {
+      const refusal = this.#publish(
+        deletionDraft(room),
+        // Of nobody's connection; it is only handed back.
+        undefined as Origin,
+        (_draft, _origin, outcome) => {
+          if (outcome instanceof BrokerError) reject(outcome);
+          else resolve(outcome);
+        },
+        target,
+      );
+      if (refusal) reject(refusal);
+    });
+  }
+
+  /** @param target seq of the message of whose deletion it tells; 0: it is a message */
   #publish(
     draft: Draft,
     origin: Origin,
     done: Done<Origin>,
+    target: number,
   ): BrokerError | undefined {
     const { options } = this;
     if (
@@ -106,7 +145,12 @@ export class Publisher<Origin> {
         "too many events wait for NATS",
         RETRY_AFTER_MS,
       );
-    const key = draft.id === undefined ? undefined : messageId(draft, draft.id);
+    const key =
+      target > 0
+        ? deletionId(draft.room, target)
+        : draft.id === undefined
+          ? undefined
+          : messageId(draft, draft.id);
     const first = key === undefined ? undefined : this.#byKey.get(key);
     if (first) {
       (first.repeats ??= []).push({ draft, origin, done });
@@ -119,7 +163,8 @@ export class Publisher<Origin> {
       return unavailable("NATS does not take messages now");
     const number = ++this.#numbers;
     const tag = `${this.#gateway}.${number}`;
-    const body = encodeBody(draft, tag);
+    const body =
+      target > 0 ? encodeDeletion(target, tag) : encodeBody(draft, tag);
     if (body.length + ENVELOPE_BYTES > this.link.maxPayload)
       return unavailable("the message is larger than NATS takes (max_payload)");
     if (!lane) {
@@ -327,7 +372,7 @@ export class Publisher<Origin> {
     const { seq, lane } = pending;
     let ts = Date.now();
     try {
-      ts = (await this.reader.at(lane.place, seq))?.ts ?? ts;
+      ts = (await this.#stored(lane.place, seq))?.ts ?? ts;
     } catch (error) {
       // That it is stored is what counts.
       if (!(error instanceof LinkError)) throw error;
@@ -335,12 +380,20 @@ export class Publisher<Origin> {
     this.#settle(pending, { seq, ts, duplicate: false });
   }
 
+  /** What was stored, or what is left of it. @throws LinkError */
+  async #stored(place: Place, seq: number): Promise<Stored | undefined> {
+    return (
+      (await this.reader.at(place, seq)) ??
+      (await this.around.tombstone(place, seq))
+    );
+  }
+
   /** NATS knew the id: from an earlier attempt of this publish, or from another publish. */
   async #check(pending: Pending<Origin>, seq: number): Promise<void> {
     pending.state = "checking";
     const { lane } = pending;
     try {
-      const stored = await this.reader.at(lane.place, seq);
+      const stored = await this.#stored(lane.place, seq);
       if (pending.settled) return;
       const tag = stored && decode(lane.place.room, stored, 0)?.tag;
       if (tag === undefined || this.own(tag) !== pending) {
@@ -427,7 +480,13 @@ export class Publisher<Origin> {
         if (!next) return;
         found.push(next);
       }
-      for (const stored of found) {
+      const upto = found.at(-1)!.seq;
+      for (const stored of await this.around.withTombstones(
+        place,
+        found,
+        position,
+        upto,
+      )) {
         position = stored.seq;
         const tag = decode(place.room, stored, 0)?.tag;
         const pending = tag === undefined ? undefined : this.own(tag);

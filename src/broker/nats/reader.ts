@@ -20,6 +20,9 @@ export interface Batch {
   readonly pending: number;
 }
 
+/** Which messages: of a stream, and of these subjects. */
+export type Whose = Pick<Place, "stream" | "subject">;
+
 /**
  * Reads from the streams. "Direct" reads are answered by any replica, which may lag; what only the leader may answer says
  * so.
@@ -32,7 +35,7 @@ export class StreamReader {
    * @throws LinkError
    */
   async after(
-    { stream, subject }: Place,
+    { stream, subject }: Whose,
     position: number,
     limit: number,
     bytes = BATCH_BYTES,
@@ -62,6 +65,15 @@ export class StreamReader {
   }
 
   /**
+   * How many messages there are; fewer where the replica that answers is behind.
+   * @throws LinkError
+   */
+  async count(whose: Whose): Promise<number> {
+    const { messages, pending } = await this.after(whose, 0, 1);
+    return messages.length + pending;
+  }
+
+  /**
    * The message at a position, of whatever room; undefined where it was removed.
    * @throws LinkError
    */
@@ -80,7 +92,7 @@ export class StreamReader {
    * @throws LinkError
    */
   leaderAfter(
-    { stream, subject }: Place,
+    { stream, subject }: Whose,
     position: number,
   ): Promise<Stored | undefined> {
     return this.#fromLeader(stream, {

@@ -18,6 +18,13 @@ interface Body {
   readonly data?: Data;
 }
 
+/** The event that tells of a deletion; made for a reader, what stands in the deleted message's place. */
+interface DeletionBody {
+  readonly tag: string;
+  /** Seq of the deleted message. */
+  readonly target: number;
+}
+
 /** A message that came from a stream: live, or by a read. */
 export interface Stored {
   readonly seq: number;
@@ -43,6 +50,11 @@ export function encodeBody(draft: Draft, tag: string): Uint8Array {
   return Buffer.from(json);
 }
 
+export function encodeDeletion(target: number, tag: string): Uint8Array {
+  const body: DeletionBody = { tag, target };
+  return Buffer.from(JSON.stringify(body));
+}
+
 /** An event, and the tag it was published with. */
 export interface Decoded {
   readonly tag: string;
@@ -57,14 +69,22 @@ export function decode(
   { seq, ts, body }: Stored,
   prev: number,
 ): Decoded | undefined {
-  let parsed: Partial<Body> | null;
+  let parsed: Partial<Body & DeletionBody> | null;
   try {
-    parsed = JSON.parse(utf8.decode(body)) as Partial<Body> | null;
+    parsed = JSON.parse(utf8.decode(body)) as typeof parsed;
   } catch {
     return undefined;
   }
+  if (typeof parsed?.tag !== "string") return undefined;
+  const { target } = parsed;
+  if (target !== undefined)
+    return isTarget(target, seq)
+      ? {
+          tag: parsed.tag,
+          event: { room, seq, prev, ts, target, ...NO_CONTENT },
+        }
+      : undefined;
   if (
-    typeof parsed?.tag !== "string" ||
     typeof parsed.user !== "string" ||
     typeof parsed.from !== "string" ||
     typeof parsed.text !== "string"
@@ -86,6 +106,20 @@ export function decode(
   };
   return { tag, event };
 }
+
+const NO_CONTENT = {
+  user: "",
+  from: "",
+  text: "",
+  id: undefined,
+  data: undefined,
+  dataBytes: 0,
+} as const;
+
+const isTarget = (target: unknown, seq: number): boolean =>
+  Number.isSafeInteger(target) &&
+  (target as number) > 0 &&
+  (target as number) <= seq;
 
 /** @returns undefined where the stream's headers are missing: not a message of a stream */
 export function toStored(
@@ -148,6 +182,13 @@ export const statusIn = (headers: string): number =>
  */
 export function messageId({ room, user }: Draft, id: string): string {
   const key = `${room.length}:${room}${user.length}:${user}${id}`;
-  // 22 characters hold 132 bits.
-  return Bun.CryptoHasher.hash("sha256", key, "base64url").slice(0, 22);
+  return hashed(key);
 }
+
+/** The same for the event of a deletion: no user can bring it about. */
+export const deletionId = (room: string, target: number): string =>
+  hashed(`${room.length}:${room}deleted ${target}`);
+
+/** 22 characters hold 132 bits. */
+const hashed = (key: string): string =>
+  Bun.CryptoHasher.hash("sha256", key, "base64url").slice(0, 22);

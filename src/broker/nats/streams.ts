@@ -87,7 +87,7 @@ function wanted(
   const nanos = (ms: number): number => Math.round(ms * NANOS_PER_MS);
   return {
     name: subjects.stream(index),
-    subjects: [subjects.stored(index)],
+    subjects: [subjects.stored(index), subjects.notes(index, "*")],
     storage: StorageType.File,
     retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.Old,
@@ -174,7 +174,9 @@ function refuseForeign(
     config.storage === want.storage &&
     config.retention === want.retention &&
     config.discard === want.discard &&
-    config.subjects.join() === want.subjects.join() &&
+    (config.subjects.join() === want.subjects.join() ||
+      // As versions made it that deleted nothing.
+      config.subjects.join() === want.subjects[0]) &&
     config.republish?.src === want.republish!.src &&
     config.republish.dest === want.republish!.dest &&
     !config.republish.headers_only &&
@@ -197,10 +199,11 @@ function changed(config: StreamConfig, want: Wanted): Partial<Wanted> {
     "max_msgs_per_subject",
     "duplicate_window",
     "allow_direct",
+    "subjects",
   ] as const;
   return Object.fromEntries(
     keys
-      .filter((key) => config[key] !== want[key])
+      .filter((key) => String(config[key]) !== String(want[key]))
       .map((key) => [key, want[key]]),
   );
 }

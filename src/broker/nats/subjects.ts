@@ -8,6 +8,8 @@ export interface Place {
   readonly subject: string;
   /** Where the stream republishes what it stored. */
   readonly live: string;
+  /** What is noted of deletions is stored under subjects that begin with this. */
+  readonly deleted: string;
 }
 
 const PLAIN = /^[A-Za-z0-9_-]+$/;
@@ -25,9 +27,17 @@ export class Subjects {
     return `${this.prefix}-${index}`;
   }
 
-  /** Everything that a stream stores. */
+  /** The events that a stream stores. */
   stored(index: number): string {
     return `${this.prefix}.room.${index}.*`;
+  }
+
+  /**
+   * What a stream stores beside them: notes on deletions, by room, seq and kind.
+   * @param kind of notes, or `*` for all
+   */
+  notes(index: number, kind: string): string {
+    return `${this.prefix}.deleted.${index}.*.*.${kind}`;
   }
 
   /** Where a stream republishes to, as its transform is written. */
@@ -44,6 +54,7 @@ export class Subjects {
       stream: this.stream(index),
       subject: `${this.prefix}.room.${index}.${token}`,
       live: `${this.prefix}.live.${token}`,
+      deleted: `${this.prefix}.deleted.${index}.${token}`,
     };
   }
 }

@@ -68,6 +68,10 @@ test("a room's subjects are those of its stream", () => {
     stream: `chat-${place.index}`,
     subject: `chat.room.${place.index}.a=2Eb`,
     live: "chat.live.a=2Eb",
+    deleted: `chat.deleted.${place.index}.a=2Eb`,
   });
   expect(subjects.stored(place.index)).toBe(`chat.room.${place.index}.*`);
+  expect(subjects.notes(place.index, "*")).toBe(
+    `chat.deleted.${place.index}.*.*.*`,
+  );
 });
