@@ -8,17 +8,14 @@ import {
   setDefaultTimeout,
 } from "bun:test";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import {
-  connect,
-  type Msg,
-  type NatsConnection,
-} from "@nats-io/transport-node";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { RoomEvent } from "../../../src/broker/broker.ts";
 import { Link } from "../../../src/broker/nats/link.ts";
 import { roomToken } from "../../../src/broker/nats/subjects.ts";
 import { natsServer, NatsServers, tellSkipped } from "../../support/nats.ts";
 import { draft, publish } from "../contract.ts";
 import { wholeHistory } from "./load.ts";
+import { losing } from "./losing.ts";
 import {
   freshPrefix,
   openBroker,
@@ -43,21 +40,6 @@ describe.skipIf(!natsServer)("over one NATS server", () => {
 
   const texts = ({ delivered }: NatsBrokerUnderTest): string[] =>
     delivered.map(({ event }) => event.text);
-
-  /** Loses live messages before the broker sees them. @param lose is asked for each */
-  function losing(lose: (msg: Msg) => boolean): Disposable {
-    const { subscribe } = Link.prototype;
-    const spy = spyOn(Link.prototype, "subscribe").mockImplementation(function (
-      this: Link,
-      subject,
-      take,
-    ) {
-      return subscribe.call(this, subject, (msg) => {
-        if (!lose(msg)) take(msg);
-      });
-    });
-    return { [Symbol.dispose]: () => spy.mockRestore() };
-  }
 
   test("a message of another broker that was lost on its way is healed, though it was the last", async () => {
     const prefix = freshPrefix();

@@ -64,7 +64,10 @@ describe.skipIf(!natsServer)("the streams of an installation", () => {
       expect(
         (await jsm.streams.info(`${prefix}-${index}`)).config,
       ).toMatchObject({
-        subjects: [`${prefix}.room.${index}.*`],
+        subjects: [
+          `${prefix}.room.${index}.*`,
+          `${prefix}.deleted.${index}.*.*.*`,
+        ],
         storage: "file",
         max_age: 3_600_000e6,
         max_msgs_per_subject: 7,
@@ -90,6 +93,18 @@ describe.skipIf(!natsServer)("the streams of an installation", () => {
     ]);
     const { config } = await jsm.streams.info(`${prefix}-0`);
     expect(config.max_msgs_per_subject).toBe(9);
+  });
+
+  test("of a version that deleted nothing learn to hold notes on deletions", async () => {
+    const prefix = freshPrefix();
+    await (await openBroker(servers, { prefix })).broker.close();
+    const { config } = await jsm.streams.info(`${prefix}-0`);
+    const subjects = [`${prefix}.room.0.*`];
+    await jsm.streams.update(`${prefix}-0`, { ...config, subjects });
+    await using under = await openBroker(servers, { prefix });
+    expect(under.told).toHaveLength(1);
+    const { seq } = await publish(under.broker, draft("a", "x"), "");
+    expect(await under.broker.delete("a", seq)).toBe("deleted");
   });
 
   test("keep the limits that an operator gave them", async () => {
