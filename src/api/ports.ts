@@ -27,7 +27,10 @@ export interface ApiPorts {
   read(room: string, range: Range): Promise<Page>;
   /** Publishes for nobody's connection. @throws BrokerError (as a rejection) */
   publish(draft: Draft): Promise<Published>;
-  /** @throws BrokerError (as a rejection) */
+  /**
+   * Then no gateway shows it any more.
+   * @throws BrokerError (as a rejection)
+   */
   delete(room: string, target: number): Promise<Deletion>;
   /** Whether the room receives more than it can pass on. */
   overloaded(room: string): boolean;
@@ -48,7 +51,12 @@ export function apiPorts<Origin>(
     reach,
     sanctions,
     read: (room, range) => broker.read(room, range),
-    delete: (room, target) => broker.delete(room, target),
+    async delete(room, target) {
+      const deletion = await broker.delete(room, target);
+      if (deletion !== "missing")
+        await reach.carryOut({ act: "bury", room, target });
+      return deletion;
+    },
     publish: (draft) => publishForNobody(broker, draft),
     overloaded: (room) => fanout.overloaded(room),
   };

@@ -89,7 +89,7 @@ export class Gateway implements Reach {
   readonly deliver: Deliver<Origin> = (event, origin) => {
     const room = this.rooms.get(event.room);
     if (!room) return;
-    if (event.target > 0) this.#bury(room, event.target);
+    if (event.target > 0) this.bury(room, event.target);
     this.fanout.deliver(room, eventEntry(event, performance.now()), origin);
   };
 
@@ -106,12 +106,13 @@ export class Gateway implements Reach {
   ): Room | undefined {
     const room = this.rooms.get(name);
     if (!room) return undefined;
-    if (target > 0) this.#bury(room, target);
+    if (target > 0) this.bury(room, target);
     this.fanout.deliver(room, entry, origin);
     return room;
   }
 
-  #bury(room: Room, target: number): void {
+  /** A message was deleted: nothing that is kept here shows it any more. */
+  bury(room: Room, target: number): void {
     this.recall.forget(room);
     room.bury(target);
   }

@@ -3,8 +3,10 @@ import { quote } from "../protocol/validate.ts";
 import type { Connection } from "./connection.ts";
 import type { Gateway } from "./gateway.ts";
 
-/** What the application's back end has done to a user, wherever that is connected. */
+/** What the application's back end has done, wherever there are connections. */
 export type Order =
+  /** A message was deleted: nobody is shown it any more, though the event that tells so be late. */
+  | { readonly act: "bury"; readonly room: string; readonly target: number }
   /** All its connections are closed. */
   | { readonly act: "disconnect"; readonly user: string }
   /** Its connections leave a room. */
@@ -21,6 +23,11 @@ export interface Reach {
 
 /** Carries an order out on one gateway's connections. One pass over them all: it happens now and then. */
 export function carryOut(gateway: Gateway, order: Order): number {
+  if (order.act === "bury") {
+    const room = gateway.rooms.get(order.room);
+    if (room) gateway.bury(room, order.target);
+    return 0;
+  }
   if (order.act === "sanction")
     if (order.until > 0) gateway.sanctions.set(order);
     else gateway.sanctions.lift(order);
@@ -33,7 +40,11 @@ export function carryOut(gateway: Gateway, order: Order): number {
 }
 
 /** @returns whether it was about this connection */
-function obey(gateway: Gateway, connection: Connection, order: Order): boolean {
+function obey(
+  gateway: Gateway,
+  connection: Connection,
+  order: Exclude<Order, { act: "bury" }>,
+): boolean {
   switch (order.act) {
     case "disconnect":
       connection.terminate(4020, "the application sent you away");

@@ -47,10 +47,6 @@ test.skipIf(!natsServer).each([1, 3])(
     });
     expect((await ann.closed).code).toBe(4020);
 
-    // What it cannot do yet, it says.
-    expect(
-      await back.delete(`/rooms/r/messages/${sent.body.seq}`),
-    ).toMatchObject({ status: 501, body: { code: "not_supported" } });
     expect((await also.request({ action: "ping" })).action).toBe("pong");
   },
 );

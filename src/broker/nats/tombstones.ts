@@ -198,18 +198,23 @@ export class Tombstones {
    * @throws LinkError
    */
   async write({ deleted }: Place, kind: NoteKind, note: Note): Promise<void> {
-    await this.link.request(
-      `${deleted}.${note.seq}.${kind}`,
-      note,
-      (msg) => {
-        const { error } = msg.json<Ack>();
-        if (error && error.err_code !== WRONG_LAST_SEQUENCE)
-          throw new LinkError(`NATS refused it: ${error.description}`);
-        return true;
-      },
-      undefined,
-      ONLY_FIRST,
-    );
+    for (let tries = 1; ; tries++) {
+      let error: Ack["error"];
+      await this.link.request(
+        `${deleted}.${note.seq}.${kind}`,
+        note,
+        (msg) => {
+          ({ error } = msg.json<Ack>());
+          return true;
+        },
+        undefined,
+        ONLY_FIRST,
+      );
+      if (!error || error.err_code === WRONG_LAST_SEQUENCE) return;
+      if (error.err_code !== OTHER_IN_PROCESS || tries === MAX_TRIES)
+        throw new LinkError(`NATS refused it: ${error.description}`);
+      await Bun.sleep(RETRY_MS);
+    }
   }
 
   /**
@@ -278,6 +283,10 @@ export class Tombstones {
 /** A note is stored where there is none of its subject. */
 const ONLY_FIRST = encodeHeader("Nats-Expected-Last-Subject-Sequence", "0");
 const WRONG_LAST_SEQUENCE = 10071;
+/** Another one's is on its way through the replicas: not stored, and perhaps it will not be. */
+const OTHER_IN_PROCESS = 10164;
+const MAX_TRIES = 20;
+const RETRY_MS = 50;
 
 interface Ack {
   readonly error?: { readonly err_code: number; readonly description: string };

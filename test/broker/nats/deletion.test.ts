@@ -31,6 +31,22 @@ setDefaultTimeout(60_000);
 const said = ({ seq, text, target }: RoomEvent): string =>
   target === 0 ? text : target === seq ? "(gone)" : `(deletes ${target})`;
 
+const sayAll = async (
+  { broker }: NatsBrokerUnderTest,
+  room: string,
+  texts: readonly string[],
+): Promise<number[]> => {
+  const seqs: number[] = [];
+  for (const text of texts)
+    seqs.push((await publish(broker, draft(room, text), "")).seq);
+  return seqs;
+};
+
+const history = async (
+  under: NatsBrokerUnderTest,
+  room = "a",
+): Promise<string[]> => (await wholeHistory(under, room)).map(said);
+
 describe.skipIf(!natsServer)("over one NATS server", () => {
   let servers: NatsServers;
   let nc: NatsConnection;
@@ -44,22 +60,6 @@ describe.skipIf(!natsServer)("over one NATS server", () => {
     await nc.close();
     await servers[Symbol.asyncDispose]();
   });
-
-  const sayAll = async (
-    { broker }: NatsBrokerUnderTest,
-    room: string,
-    texts: readonly string[],
-  ): Promise<number[]> => {
-    const seqs: number[] = [];
-    for (const text of texts)
-      seqs.push((await publish(broker, draft(room, text), "")).seq);
-    return seqs;
-  };
-
-  const history = async (
-    under: NatsBrokerUnderTest,
-    room = "a",
-  ): Promise<string[]> => (await wholeHistory(under, room)).map(said);
 
   const oldest = (
     { broker }: NatsBrokerUnderTest,
@@ -105,34 +105,6 @@ describe.skipIf(!natsServer)("over one NATS server", () => {
     await using late = await openBroker(servers, { prefix });
     expect(await history(late)).toEqual(expected);
     expect(await late.broker.delete("a", target!)).toBe("already");
-  });
-
-  test("two gateways that delete one message at a time tell of it once", async () => {
-    const prefix = freshPrefix();
-    const unders = [
-      await openBroker(servers, { prefix }),
-      await openBroker(servers, { prefix }),
-    ];
-    const targets = await sayAll(
-      unders[0]!,
-      "a",
-      Array.from({ length: 30 }, (_, i) => `${i}`),
-    );
-    for (const target of targets) {
-      const outcomes = await Promise.all(
-        unders.map(({ broker }) => broker.delete("a", target)),
-      );
-      expect(outcomes).toContain("deleted");
-      for (const outcome of outcomes)
-        expect(["deleted", "already"]).toContain(outcome);
-    }
-    for (const under of unders) {
-      expect(await history(under)).toEqual([
-        ...targets.map(() => "(gone)"),
-        ...targets.map((target) => `(deletes ${target})`),
-      ]);
-      await under.broker.close();
-    }
   });
 
   test("nobody is told of a hole where something was deleted", async () => {
@@ -313,86 +285,136 @@ describe.skipIf(!natsServer)("over one NATS server", () => {
       { ...first, duplicate: true },
     );
   });
-
-  test("whatever is deleted where, all gateways deliver and read one log", async () => {
-    const random = new Random(testSeed());
-    const context = `seed ${random.seed}`;
-    using _ = losing(() => random.chance(0.1));
-    const prefix = freshPrefix();
-    const unders = [
-      await openBroker(servers, { prefix }),
-      await openBroker(servers, { prefix }),
-    ];
-    const rooms = ["a", "b", "empty at first"];
-    for (const { broker } of unders)
-      for (const room of rooms) await broker.subscribe(room);
-    /** What each room holds: text, "(gone)", or what was deleted, by seq. */
-    const logs = new Map(
-      rooms.map((room) => [room, new Map<number, string>()]),
-    );
-    for (let step = 0; step < 300; step++) {
-      const room = random.pick(rooms);
-      const { broker } = random.pick(unders);
-      const log = logs.get(room)!;
-      const alive = [...log].filter(([, text]) => !text.startsWith("("));
-      const dice = random.next();
-      if (dice < 0.5 || log.size === 0) {
-        const { seq } = await publish(broker, draft(room, `m${step}`), "");
-        log.set(seq, `m${step}`);
-      } else if (dice < 0.75 && alive.length > 0) {
-        const [target] = random.chance(0.3)
-          ? random.chance(0.5)
-            ? alive[0]!
-            : alive.at(-1)!
-          : random.pick(alive);
-        expect(await broker.delete(room, target), context).toBe("deleted");
-        log.set(target, "(gone)");
-        const { events } = await broker.read(room, {
-          after: Math.max(...log.keys()),
-          upto: Number.MAX_SAFE_INTEGER,
-          take: "oldest",
-          limit: 10,
-          bytes: 1e9,
-        });
-        expect(events.map(said), context).toEqual([`(deletes ${target})`]);
-        log.set(events[0]!.seq, `(deletes ${target})`);
-      } else {
-        const range = anyRange(
-          random,
-          [...log.keys()].toSorted((a, b) => a - b),
-        );
-        check(
-          await broker.read(room, range),
-          range,
-          log,
-          `${context}, ${step}`,
-        );
-      }
-    }
-    for (const under of unders)
-      for (const room of rooms) {
-        const log = [...logs.get(room)!].toSorted(([a], [b]) => a - b);
-        expect(await history(under, room), context).toEqual(
-          log.map(([, text]) => text),
-        );
-        const delivered = (): RoomEvent[] =>
-          under.delivered.map((d) => d.event).filter((e) => e.room === room);
-        const last = log.at(-1)![0];
-        await under.until(() => (delivered().at(-1)?.seq ?? 0) >= last);
-        let position = 0;
-        for (const [i, event] of delivered().entries()) {
-          const [seq, text] = log[i]!;
-          expect(event.seq, context).toBe(seq);
-          expect(event.prev, context).toBe(position);
-          position = seq;
-          // It was there when it was delivered, or was deleted before.
-          if (text !== "(gone)") expect(said(event), context).toBe(text);
-        }
-        expect(delivered().length, context).toBe(log.length);
-      }
-    for (const { broker } of unders) await broker.close();
-  });
 });
+
+describe.skipIf(!natsServer).each([1, 3])(
+  "with %d NATS servers",
+  (replicas) => {
+    let servers: NatsServers;
+    let nc: NatsConnection;
+    let jsm: JetStreamManager;
+    beforeAll(async () => {
+      servers = await NatsServers.start(replicas);
+      nc = await connect({ servers: servers.servers[0]!.url.slice(7) });
+      jsm = await jetstreamManager(nc);
+    });
+    afterAll(async () => {
+      await nc.close();
+      await servers[Symbol.asyncDispose]();
+    });
+
+    test("two gateways that delete one message at a time tell of it once", async () => {
+      const prefix = freshPrefix();
+      const unders = [
+        await openBroker(servers, { prefix, replicas }),
+        await openBroker(servers, { prefix, replicas }),
+      ];
+      const targets = await sayAll(
+        unders[0]!,
+        "a",
+        Array.from({ length: 30 }, (_, i) => `${i}`),
+      );
+      for (const target of targets) {
+        const outcomes = await Promise.all(
+          unders.map(({ broker }) => broker.delete("a", target)),
+        );
+        expect(outcomes).toContain("deleted");
+        for (const outcome of outcomes)
+          expect(["deleted", "already"]).toContain(outcome);
+      }
+      for (const under of unders) {
+        expect(await history(under)).toEqual([
+          ...targets.map(() => "(gone)"),
+          ...targets.map((target) => `(deletes ${target})`),
+        ]);
+        await under.broker.close();
+      }
+      const { state } = await jsm.streams.info(`${prefix}-0`, {
+        subjects_filter: `${prefix}.deleted.>`,
+      });
+      for (const count of Object.values(state.subjects!)) expect(count).toBe(1);
+    });
+
+    test("whatever is deleted where, all gateways deliver and read one log", async () => {
+      const random = new Random(testSeed());
+      const context = `seed ${random.seed}`;
+      using _ = losing(() => random.chance(0.1));
+      const prefix = freshPrefix();
+      const unders = [
+        await openBroker(servers, { prefix, replicas }),
+        await openBroker(servers, { prefix, replicas }),
+      ];
+      const rooms = ["a", "b", "empty at first"];
+      for (const { broker } of unders)
+        for (const room of rooms) await broker.subscribe(room);
+      /** What each room holds: text, "(gone)", or what was deleted, by seq. */
+      const logs = new Map(
+        rooms.map((room) => [room, new Map<number, string>()]),
+      );
+      for (let step = 0; step < 300; step++) {
+        const room = random.pick(rooms);
+        const { broker } = random.pick(unders);
+        const log = logs.get(room)!;
+        const alive = [...log].filter(([, text]) => !text.startsWith("("));
+        const dice = random.next();
+        if (dice < 0.5 || log.size === 0) {
+          const { seq } = await publish(broker, draft(room, `m${step}`), "");
+          log.set(seq, `m${step}`);
+        } else if (dice < 0.75 && alive.length > 0) {
+          const [target] = random.chance(0.3)
+            ? random.chance(0.5)
+              ? alive[0]!
+              : alive.at(-1)!
+            : random.pick(alive);
+          expect(await broker.delete(room, target), context).toBe("deleted");
+          log.set(target, "(gone)");
+          const { events } = await broker.read(room, {
+            after: Math.max(...log.keys()),
+            upto: Number.MAX_SAFE_INTEGER,
+            take: "oldest",
+            limit: 10,
+            bytes: 1e9,
+          });
+          expect(events.map(said), context).toEqual([`(deletes ${target})`]);
+          log.set(events[0]!.seq, `(deletes ${target})`);
+        } else {
+          const range = anyRange(
+            random,
+            [...log.keys()].toSorted((a, b) => a - b),
+          );
+          check(
+            await broker.read(room, range),
+            range,
+            log,
+            `${context}, ${step}`,
+          );
+        }
+      }
+      for (const under of unders)
+        for (const room of rooms) {
+          const log = [...logs.get(room)!].toSorted(([a], [b]) => a - b);
+          expect(await history(under, room), context).toEqual(
+            log.map(([, text]) => text),
+          );
+          const delivered = (): RoomEvent[] =>
+            under.delivered.map((d) => d.event).filter((e) => e.room === room);
+          const last = log.at(-1)![0];
+          await under.until(() => (delivered().at(-1)?.seq ?? 0) >= last);
+          let position = 0;
+          for (const [i, event] of delivered().entries()) {
+            const [seq, text] = log[i]!;
+            expect(event.seq, context).toBe(seq);
+            expect(event.prev, context).toBe(position);
+            position = seq;
+            // It was there when it was delivered, or was deleted before.
+            if (text !== "(gone)") expect(said(event), context).toBe(text);
+          }
+          expect(delivered().length, context).toBe(log.length);
+        }
+      for (const { broker } of unders) await broker.close();
+    });
+  },
+);
 
 /** Lets a step of a deletion fail, at all gateways. @param after the step is taken, and only its answer is lost */
 function failing(after: boolean, step: string): Disposable {

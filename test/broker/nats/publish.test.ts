@@ -12,7 +12,12 @@ import { Link } from "../../../src/broker/nats/link.ts";
 import { natsServer, NatsServers, tellSkipped } from "../../support/nats.ts";
 import { draft, publish } from "../contract.ts";
 import { wholeHistory } from "./load.ts";
-import { openBroker, type NatsBrokerUnderTest } from "./support.ts";
+import { losing } from "./losing.ts";
+import {
+  freshPrefix,
+  openBroker,
+  type NatsBrokerUnderTest,
+} from "./support.ts";
 
 tellSkipped("publishes that NATS loses");
 // Servers take seconds to start and to choose leaders. The preload reaches the first file of a run only.
@@ -41,7 +46,8 @@ describe.skipIf(!natsServer)("a publish over NATS", () => {
     ) {
       const json = body.toString();
       const { text } = headers ? JSON.parse(json) : { text: undefined };
-      if (text === undefined) return send.call(this, subject, body, reply);
+      if (text === undefined)
+        return send.call(this, subject, body, reply, headers);
       const attempt = (attempts.get(text) ?? 0) + 1;
       attempts.set(text, attempt);
       const happens = fate(text, attempt);
@@ -131,6 +137,27 @@ describe.skipIf(!natsServer)("a publish over NATS", () => {
       const { seq, ts } = history[i]!;
       expect(result).toMatchObject({ value: { seq, ts, duplicate: false } });
     }
+  });
+
+  test("whose answer was lost, of a message deleted since, is found by what is left of it", async () => {
+    const prefix = freshPrefix();
+    await using other = await openBroker(servers, { prefix });
+    await other.broker.subscribe("a");
+    await settle(other, ["before"]);
+    using _ = onTheWay((text) =>
+      text === "one" ? "goes unanswered" : "arrives",
+    );
+    using __ = losing(() => true);
+    await using under = await openBroker(servers, { prefix });
+    await under.broker.subscribe("a");
+    const results = settle(under, ["one", "two"]);
+    await other.until(() => other.delivered.length === 3);
+    const { seq, ts } = other.delivered[1]!.event;
+    expect(await other.broker.delete("a", seq)).toBe("deleted");
+    expect(await results).toMatchObject([
+      { value: { seq, ts, duplicate: false } },
+      { value: { duplicate: false } },
+    ]);
   });
 
   test("that never arrives ends at its deadline, and so do its repeats", async () => {
