@@ -102,6 +102,7 @@ async function broker(): Promise<Contender> {
       maxInFlightBytes: 8 * 1024 * 1024,
       maxUnsettled: 20_000,
       timeoutMs: 5000,
+      recentIds: 0,
     },
     () => void heard++,
     { tell: console.error, onEnd: fail },

@@ -15,6 +15,8 @@ import type { Backend, BackendListener } from "./backend.ts";
 const DAY_MS = 86_400_000;
 /** What waits in memory for NATS, beside `--nats-max-in-flight`. */
 const MAX_IN_FLIGHT_BYTES = 8 * 1024 * 1024;
+/** Messages' ids that need not be asked about again: some 20 MB. */
+const MAX_RECENT_IDS = 100_000;
 
 /**
  * Events in NATS JetStream, and everybody counted who is connected to a server of the same `--nats-prefix`. It keeps no
@@ -48,6 +50,8 @@ export async function openNats<From>(
       maxInFlightBytes: MAX_IN_FLIGHT_BYTES,
       maxUnsettled: config.maxUncommittedEvents,
       timeoutMs: config.natsTimeoutMs,
+      // Only they ask for repeats.
+      recentIds: config.beforeSendUrl ? MAX_RECENT_IDS : 0,
     },
     listener.deliver,
     { tell, onEnd },

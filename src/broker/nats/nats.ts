@@ -24,7 +24,8 @@ import { Link, LinkError, NatsError, type LinkOptions } from "./link.ts";
 import { Pages } from "./pages.ts";
 import { Publisher, type PublisherOptions } from "./publisher.ts";
 import { StreamReader } from "./reader.ts";
-import { decode, toStored, type Stored } from "./stored.ts";
+import { RecentIds } from "./recent-ids.ts";
+import { decode, messageId, toStored, type Stored } from "./stored.ts";
 import {
   ensureStreams,
   epochOf,
@@ -40,6 +41,8 @@ export interface NatsOptions
   readonly prefix: string;
   /** Over which rooms are spread. Cannot change once events are stored. */
   readonly streams: number;
+  /** How many messages' ids are kept here for `repeat`; 0 where nobody asks. */
+  readonly recentIds: number;
 }
 
 export interface NatsEvents {
@@ -85,6 +88,7 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
   readonly #health: Health;
   readonly #publisher: Publisher<Origin>;
   readonly #deleter: Deleter;
+  readonly #recent: RecentIds;
   readonly #timers: readonly Timer[];
   #looking = false;
   #movedAt = -Infinity;
@@ -135,6 +139,7 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
       (feed, head) => this.#healer.suspect(feed, head),
     );
     this.#health = new Health(subjects.streams, () => link.downFor);
+    this.#recent = new RecentIds(options.recentIds, options.dedupeWindowMs);
     this.#publisher = new Publisher(
       link,
       this.#reader,
@@ -142,6 +147,7 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
       {
         place: (room) => subjects.place(room),
         feed: (room) => this.#rooms.get(room)?.feed,
+        remember: (...message) => this.#recent.add(...message),
         awaitDelivery: (feed, seq) => this.#healer.suspect(feed, seq),
         tombstone: (place, seq) => tombstones.find(place, seq),
         withTombstones: (...range) => tombstones.merge(...range),
@@ -228,9 +234,13 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
     this.#publisher.publish(draft, origin, done);
   }
 
-  /** Only NATS knows. */
-  repeat(): boolean {
-    return false;
+  /** NATS knows all ids, but cannot be asked. This knows those of messages that were published or delivered here. */
+  repeat(draft: Draft, origin: Origin, done: Done<Origin>): boolean {
+    if (draft.id === undefined) return false;
+    const key = messageId(draft, draft.id);
+    const known = this.#recent.get(key, Date.now());
+    if (known) done(draft, origin, { ...known, duplicate: true });
+    return !!known || this.#publisher.join(key, draft, origin, done);
   }
 
   subscribe(room: string): Promise<number> {
@@ -338,8 +348,11 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
         );
       return false;
     }
+    const { event } = decoded;
+    if (event.id !== undefined && !this.#recent.none)
+      this.#recent.add(messageId(event, event.id), event.seq, event.ts);
     const pending = this.#publisher.own(decoded.tag);
-    this.deliver(decoded.event, pending?.origin);
+    this.deliver(event, pending?.origin);
     if (pending) this.#publisher.delivered(pending, stored.seq, stored.ts);
     return true;
   };

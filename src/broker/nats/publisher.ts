@@ -48,6 +48,8 @@ const DUPLICATE_IN_PROCESS = 10158;
 export interface Surroundings {
   place(room: string): Place;
   feed(room: string): Feed | undefined;
+  /** A message with an id is stored. */
+  remember(key: string, seq: number, ts: number): void;
   /** An own message of this seq is stored and was not delivered yet. */
   awaitDelivery(feed: Feed, seq: number): void;
   /** What stands in the place of a deleted message. Rejects with LinkError. */
@@ -136,10 +138,7 @@ export class Publisher<Origin> {
     target: number,
   ): BrokerError | undefined {
     const { options } = this;
-    if (
-      this.#unsettled.size + this.#repeats >= options.maxUnsettled ||
-      this.#unsettledBytes >= MAX_UNSETTLED_BYTES
-    )
+    if (this.#full)
       return new BrokerError(
         "overloaded",
         "too many events wait for NATS",
@@ -151,12 +150,8 @@ export class Publisher<Origin> {
         : draft.id === undefined
           ? undefined
           : messageId(draft, draft.id);
-    const first = key === undefined ? undefined : this.#byKey.get(key);
-    if (first) {
-      (first.repeats ??= []).push({ draft, origin, done });
-      this.#repeats++;
+    if (key !== undefined && this.join(key, draft, origin, done))
       return undefined;
-    }
     let lane = this.#lanes.get(draft.room);
     const place = lane?.place ?? this.around.place(draft.room);
     if (!this.health.takes(place.index))
@@ -192,6 +187,22 @@ export class Publisher<Origin> {
     this.#enqueue(lane);
     this.#pumpSoon();
     return undefined;
+  }
+
+  get #full(): boolean {
+    return (
+      this.#unsettled.size + this.#repeats >= this.options.maxUnsettled ||
+      this.#unsettledBytes >= MAX_UNSETTLED_BYTES
+    );
+  }
+
+  /** Lets a publish end as the one with its key, if that is under way. @returns whether it is */
+  join(key: string, draft: Draft, origin: Origin, done: Done<Origin>): boolean {
+    const first = this.#byKey.get(key);
+    if (!first || this.#full) return false;
+    (first.repeats ??= []).push({ draft, origin, done });
+    this.#repeats++;
+    return true;
   }
 
   /** The publish that a message of a stream is of, if it is one of this process and not settled. */
@@ -520,7 +531,11 @@ export class Publisher<Origin> {
     this.#unsettled.delete(pending.number);
     this.#unsettledBytes -= pending.body.length;
     lane.sent.delete(pending);
-    if (key !== undefined) this.#byKey.delete(key);
+    if (key !== undefined) {
+      this.#byKey.delete(key);
+      if (draft.id !== undefined && !(outcome instanceof BrokerError))
+        this.around.remember(key, outcome.seq, outcome.ts);
+    }
     if (pending.address) this.link.forget(pending.address);
     this.#enqueue(lane);
     this.#forget(lane);

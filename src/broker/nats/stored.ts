@@ -180,7 +180,10 @@ export const statusIn = (headers: string): number =>
  * What NATS knows an idempotency key by. NATS compares it over a whole stream, and clients choose ids: so a hash that
  * nobody can make collide, of room, user and id. The lengths keep the three apart.
  */
-export function messageId({ room, user }: Draft, id: string): string {
+export function messageId(
+  { room, user }: Pick<Draft, "room" | "user">,
+  id: string,
+): string {
   const key = `${room.length}:${room}${user.length}:${user}${id}`;
   return hashed(key);
 }

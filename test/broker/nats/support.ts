@@ -15,6 +15,7 @@ export const OPTIONS: Omit<NatsOptions, "urls" | "prefix"> = {
   maxInFlightBytes: 8 * 1024 * 1024,
   maxUnsettled: 20_000,
   timeoutMs: 5000,
+  recentIds: 0,
 };
 
 let prefixes = 0;
