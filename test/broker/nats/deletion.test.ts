@@ -9,7 +9,12 @@ import {
 } from "bun:test";
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import type { Page, Range, RoomEvent } from "../../../src/broker/broker.ts";
+import {
+  BrokerError,
+  type Page,
+  type Range,
+  type RoomEvent,
+} from "../../../src/broker/broker.ts";
 import { Link, LinkError } from "../../../src/broker/nats/link.ts";
 import { Publisher } from "../../../src/broker/nats/publisher.ts";
 import { natsServer, NatsServers, tellSkipped } from "../../support/nats.ts";
@@ -413,6 +418,66 @@ describe.skipIf(!natsServer).each([1, 3])(
         }
       for (const { broker } of unders) await broker.close();
     });
+  },
+);
+
+test.skipIf(!natsServer)(
+  "deletions that are asked for until they are answered are told and done once, whatever happens to the stream's leader",
+  async () => {
+    const random = new Random(testSeed());
+    await using servers = await NatsServers.start(3);
+    const prefix = freshPrefix();
+    await using one = await openBroker(servers, { prefix, replicas: 3 });
+    await using two = await openBroker(servers, { prefix, replicas: 3 });
+    for (const { broker } of [one, two]) await broker.subscribe("a");
+    const targets = await sayAll(
+      one,
+      "a",
+      Array.from({ length: 150 }, (_, i) => `${i}`),
+    );
+    const gone = new Set<number>();
+    const working = Array.from({ length: 6 }, async (_, i) => {
+      const { broker } = i % 2 ? one : two;
+      while (gone.size < 100) {
+        const target = random.pick(targets);
+        const outcome = await broker.delete("a", target).catch((e) => e);
+        if (outcome === "deleted" || outcome === "already") gone.add(target);
+        else {
+          expect(outcome).toBeInstanceOf(BrokerError);
+          await Bun.sleep(50);
+        }
+      }
+    });
+    await two.until(() => gone.size >= 20);
+    const leader = await servers.leaderOf(`${prefix}-0`);
+    await leader.kill();
+    await Bun.sleep(random.below(2000));
+    leader.start();
+    await Promise.all(working);
+
+    // What was begun without an answer is brought to its end.
+    for (const target of targets)
+      if ((await one.broker.delete("a", target)) !== "missing")
+        gone.add(target);
+    const context = `seed ${random.seed}`;
+    for (const under of [one, two]) {
+      const log = await wholeHistory(under, "a");
+      expect(log.slice(0, 150).map(said), context).toEqual(
+        targets.map(() => "(gone)"),
+      );
+      expect(
+        log
+          .slice(150)
+          .map(({ target }) => target)
+          .toSorted((a, b) => a - b),
+        context,
+      ).toEqual(targets);
+      await under.until(() => under.delivered.length === log.length);
+      expect(
+        under.delivered.map(({ event }) => event.seq),
+        context,
+      ).toEqual(log.map(({ seq }) => seq));
+    }
   },
 );
 

@@ -160,6 +160,40 @@ describe.skipIf(!natsServer)("a publish over NATS", () => {
     ]);
   });
 
+  test("is a repeat where its id is known here: of one under way, or of one that was heard", async () => {
+    const prefix = freshPrefix();
+    const options = { prefix, recentIds: 10 };
+    await using other = await openBroker(servers, { prefix });
+    await using under = await openBroker(servers, options);
+    const { broker } = under;
+    const repeat = (text: string): Promise<Published | BrokerError> | false => {
+      const { promise, resolve } = Promise.withResolvers<
+        Published | BrokerError
+      >();
+      const again = draft("a", "other words", { id: text });
+      return (
+        broker.repeat(again, "", (_draft, _origin, outcome) =>
+          resolve(outcome),
+        ) && promise
+      );
+    };
+    await broker.subscribe("a");
+    expect(repeat("one")).toBe(false);
+    const first = publish(broker, draft("a", "one", { id: "one" }), "");
+    const joined = await repeat("one");
+    const { seq, ts } = await first;
+    expect(joined).toEqual({ seq, ts, duplicate: true });
+    expect(await repeat("one")).toEqual({ seq, ts, duplicate: true });
+    const heard = await publish(
+      other.broker,
+      draft("a", "two", { id: "two" }),
+      "",
+    );
+    await under.until(() => under.delivered.length === 2);
+    expect(await repeat("two")).toEqual({ ...heard, duplicate: true });
+    expect(under.delivered).toHaveLength(2);
+  });
+
   test("that never arrives ends at its deadline, and so do its repeats", async () => {
     using _ = onTheWay(() => "is lost");
     await using under = await openBroker(servers, { timeoutMs: 500 });
