@@ -34,7 +34,7 @@ import {
   type StreamOptions,
 } from "./streams.ts";
 import { Subjects, type Place } from "./subjects.ts";
-import { ERASED, Tombstones } from "./tombstones.ts";
+import { ERASED, Tombstones, type NoteKind } from "./tombstones.ts";
 
 export interface NatsOptions
   extends LinkOptions, StreamOptions, PublisherOptions {
@@ -66,6 +66,10 @@ const PROOFS = 3;
 const RETRY_AFTER_MS = 1000;
 /** Longer than it takes NATS to choose a leader: then it may be our server that does not reach the others. */
 const MOVE_ON_MS = 10_000;
+
+/** Deletions take milliseconds from erasing to noting it. */
+const MAX_COUNTS = 5;
+const COUNT_AGAIN_MS = 25;
 
 interface Subscribed {
   readonly feed: Feed;
@@ -364,18 +368,23 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
 
   /** Whether nothing was removed from a room's stream, but what was deleted. */
   async #untouched({ index }: Place): Promise<boolean> {
-    let info = await this.#info(index);
-    if (info?.state.messages === info?.state.last_seq)
-      return info !== undefined;
-    // Counted before what there is: what is deleted between then looks like a removal, and never the other way round.
-    const erased = await this.#reader.count({
-      stream: this.subjects.stream(index),
-      subject: this.subjects.notes(index, ERASED),
-    });
-    if (erased > 0) info = await this.#info(index);
-    return (
-      info !== undefined && info.state.messages + erased === info.state.last_seq
-    );
+    const notes = (kind: NoteKind): Promise<number> =>
+      this.#reader.count({
+        stream: this.subjects.stream(index),
+        subject: this.subjects.notes(index, kind),
+      });
+    for (let tries = 1; ; tries++) {
+      // Counted before what there is: what is deleted between then looks like a removal, and never the other way round.
+      const erased = tries === 1 ? 0 : await notes(ERASED);
+      const info = await this.#info(index);
+      if (!info) return false;
+      const missing = info.state.last_seq - info.state.messages;
+      if (missing === erased) return true;
+      // It may be that of a deletion that is coming to its end.
+      if (tries === MAX_COUNTS || missing > (await notes("wanted")))
+        return false;
+      if (tries > 1) await Bun.sleep(COUNT_AGAIN_MS);
+    }
   }
 
   /**
