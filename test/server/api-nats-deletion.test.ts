@@ -135,6 +135,30 @@ test.skipIf(!natsServer)(
 );
 
 test.skipIf(!natsServer)(
+  "where a server does not say that it has forgotten it, the answer is 504 until it does",
+  async () => {
+    await using nats = await NatsServers.start(1);
+    const flags = ["--api-key", KEY];
+    await using one = await NatsGateway.start(nats.urls, "del", ...flags);
+    let lose = true;
+    using _ = losing((msg) => lose && msg.string().includes('"bury"'));
+    await using two = await NatsGateway.start(nats.urls, "del", ...flags);
+    using bob = await Client.connect(two.url);
+    await bob.join("r");
+    const told = bob.nextAction("message_deleted");
+    const { seq } = await bob.say("r", SECRET);
+    const back = await BackEnd.at(one.http);
+    expect(await back.delete(`${PATH}/${seq}`)).toMatchObject({
+      status: 504,
+      body: { code: "outcome_unknown" },
+    });
+    expect(await told).toMatchObject({ target: seq });
+    lose = false;
+    expect((await back.delete(`${PATH}/${seq}`)).status).toBe(204);
+  },
+);
+
+test.skipIf(!natsServer)(
   "where NATS does not answer half way, it is told to be asked again",
   async () => {
     await using nats = await NatsServers.start(1);
