@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { SanctionBook } from "../../src/api/sanction-book.ts";
 import {
@@ -10,6 +10,9 @@ import {
 import type { Order } from "../../src/gateway/orders.ts";
 import { Sanctions } from "../../src/gateway/sanctions.ts";
 import { TempFolder } from "../support/server.ts";
+
+// Only ends what hangs. The preload's reaches the first file of a run only (Bun 1.4.5).
+setDefaultTimeout(60_000);
 
 const ban = (user: string, until = FOR_GOOD): Sanction => ({
   kind: "ban",

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readAuthSettings } from "../../src/auth/settings.ts";
@@ -9,6 +9,9 @@ import {
 } from "../../src/config/load.ts";
 import { TempFolder } from "../support/server.ts";
 import { SECRET, keyPair } from "../support/tokens.ts";
+
+// Only ends what hangs. The preload's reaches the first file of a run only (Bun 1.4.5).
+setDefaultTimeout(60_000);
 
 const read = (...flags: string[]) =>
   readAuthSettings(loadConfig(parseCommandLine(flags), {}));

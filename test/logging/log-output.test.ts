@@ -1,10 +1,13 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { openLogOutput } from "../../src/logging/log-output.ts";
 import { createLogger } from "../../src/logging/logger.ts";
 import { prettyLine } from "../../src/logging/pretty.ts";
 import { TempFolder } from "../support/server.ts";
+
+// Only ends what hangs. The preload's reaches the first file of a run only (Bun 1.4.5).
+setDefaultTimeout(60_000);
 
 test("a reader that does not read stops nobody; what it gets are whole lines", async () => {
   using folder = new TempFolder();

@@ -1,8 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { BrokerError, type Published } from "../../src/broker/broker.ts";
 import { isRefused, type Place } from "../../src/gateway/directory.ts";
 import { Random, testSeed } from "../support/random.ts";
 import { WiredHub, type WiredThread } from "./wired.ts";
+
+// Only ends what hangs. The preload's reaches the first file of a run only (Bun 1.4.5).
+setDefaultTimeout(60_000);
 
 const numbers = (from: number, to: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
