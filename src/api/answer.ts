@@ -26,6 +26,7 @@ export interface ApiAnswer {
 export const API_ERROR_CODES = {
   unauthorized: "the key is missing or wrong",
   bad_body: "the body is not JSON, or not UTF-8",
+  too_slow: "the body did not come in time; nothing was done",
   not_found: "there is no such thing",
   too_many: "there are as many of them as there may be",
   method_not_allowed: "the path is there, the method is not",
@@ -46,6 +47,22 @@ export class ApiError extends Error {
   ) {
     super(message);
   }
+}
+
+/** @param methods those that are possible; who can GET can also HEAD */
+export function methodNotAllowed(
+  method: string,
+  methods: readonly string[],
+): ApiError {
+  const allow = methods
+    .flatMap((one) => (one === "GET" ? ["GET", "HEAD"] : [one]))
+    .join(", ");
+  return new ApiError(
+    405,
+    "method_not_allowed",
+    `${method.slice(0, 20)} is not possible here; ${allow} is`,
+    { allow },
+  );
 }
 
 /** Status codes of what the sockets answer with an `error` frame. What is not here is 400. */

@@ -2,13 +2,19 @@ import type { Logger } from "../logging/logger.ts";
 import {
   ApiError,
   failure,
+  methodNotAllowed,
   type ApiAnswer,
   type ApiRequest,
 } from "./answer.ts";
 import type { ApiHandler } from "./front.ts";
 import type { ApiPorts } from "./ports.ts";
 import { fits, parameters, segmentsOf } from "./paths.ts";
-import { readJson, readQuery, shapeCheck } from "./request.ts";
+import {
+  readIdempotencyKey,
+  readJson,
+  readQuery,
+  shapeCheck,
+} from "./request.ts";
 import type { Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 
@@ -31,18 +37,20 @@ export function createApi(ports: ApiPorts, logger: Logger): ApiHandler {
   async function answer(request: ApiRequest): Promise<ApiAnswer> {
     const segments = segmentsOf(request.path);
     const here = routes.filter((route) => fits(route.segments, segments));
-    const route = here.find(({ method }) => method === request.method);
+    // Of the answer to a HEAD the server sends no body.
+    const asked = request.method === "HEAD" ? "GET" : request.method;
+    const route = here.find(({ method }) => method === asked);
     if (here.length === 0)
       throw new ApiError(
         404,
         "not_found",
         `there is nothing at ${request.path.slice(0, 100)}`,
       );
-    if (!route) {
-      const allow = here.map(({ method }) => method).join(", ");
-      const message = `${request.method.slice(0, 20)} is not possible here; ${allow} is`;
-      throw new ApiError(405, "method_not_allowed", message, { allow });
-    }
+    if (!route)
+      throw methodNotAllowed(
+        request.method,
+        here.map(({ method }) => method),
+      );
     const query = route.query ? readQuery(route.query, request.query) : {};
     route.checkQuery?.(query);
     const body = route.body ? readJson(request.body) : undefined;
@@ -51,7 +59,9 @@ export function createApi(ports: ApiPorts, logger: Logger): ApiHandler {
       params: parameters(route.segments, segments),
       query,
       body,
-      idempotencyKey: route.idempotencyKey ? request.idempotencyKey : undefined,
+      idempotencyKey: route.idempotencyKey
+        ? readIdempotencyKey(request.idempotencyKey)
+        : undefined,
     });
     return { status, body: said ? JSON.stringify(said) : "", headers: {} };
   }

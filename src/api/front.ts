@@ -3,6 +3,7 @@ import type { Config } from "../config/options.ts";
 import {
   ApiError,
   failure,
+  methodNotAllowed,
   type ApiAnswer,
   type ApiRequest,
 } from "./answer.ts";
@@ -17,7 +18,7 @@ const PREFIX = "/api/v1";
 const KIB = 1024;
 /** Requests under way in one thread, at most. */
 const MAX_UNDER_WAY = 64;
-/** From the first byte of a body to its last. */
+/** From the head of a request to the last byte of its body. */
 const BODY_MS = 10_000;
 const MAX_TARGET_CHARACTERS = 4 * KIB;
 
@@ -34,6 +35,7 @@ export function createApiFront(
   handle: ApiHandler,
   moderators: Moderators,
   logger: Logger,
+  bodyMs = BODY_MS,
 ): (request: Request, pathname: string) => Promise<Response> | undefined {
   const keys = new ApiKeys(config.apiKey);
   const maxBytes = maxBodyBytes(config);
@@ -45,8 +47,11 @@ export function createApiFront(
   ): Promise<ApiAnswer> {
     const path = pathname.slice(PREFIX.length);
     // It holds no secret, and tools that read it know no key.
-    if (path === "/openapi.json" && request.method === "GET")
+    if (path === "/openapi.json") {
+      if (request.method !== "GET" && request.method !== "HEAD")
+        throw methodNotAllowed(request.method, ["GET"]);
       return { status: 200, body: openApiText(), headers: {} };
+    }
     await admit(request, path);
     if (request.url.length > MAX_TARGET_CHARACTERS)
       throw new ApiError(
@@ -70,7 +75,7 @@ export function createApiFront(
         path,
         query: at < 0 ? "" : request.url.slice(at + 1),
         idempotencyKey: request.headers.get("idempotency-key") ?? undefined,
-        body: await readBody(request, maxBytes),
+        body: await readBody(request, maxBytes, bodyMs),
       });
     } finally {
       underWay--;
@@ -79,9 +84,11 @@ export function createApiFront(
 
   /** @throws ApiError, ProtocolError (as a rejection) */
   async function admit(
-    { method, headers }: Request,
+    { method: asked, headers }: Request,
     path: string,
   ): Promise<void> {
+    // Who may read may ask whether there is something to read.
+    const method = asked === "HEAD" ? "GET" : asked;
     const authorization = headers.get("authorization");
     if (keys.open(authorization)) return;
     const shown = bearerOf(authorization);
@@ -142,10 +149,14 @@ function toResponse({ status, body, headers }: ApiAnswer): Response {
 }
 
 /**
- * Reads no more than it may, whatever the headers say.
+ * Reads no more than it may, and no longer, whatever the headers say.
  * @throws ApiError
  */
-async function readBody(request: Request, maxBytes: number): Promise<string> {
+async function readBody(
+  request: Request,
+  maxBytes: number,
+  timeoutMs: number,
+): Promise<string> {
   if (!request.body) return "";
   const tooLarge = (): ApiError =>
     new ApiError(413, "too_large", `a body may have ${maxBytes} bytes`);
@@ -154,10 +165,21 @@ async function readBody(request: Request, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   const reader = request.body.getReader();
-  const timer = setTimeout(() => void reader.cancel(), BODY_MS);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    void reader.cancel().catch(() => {});
+  }, timeoutMs);
   try {
     for (;;) {
       const { done, value } = await reader.read();
+      // A reader that is cancelled sees an end: what came until then is not what was meant.
+      if (late)
+        throw new ApiError(
+          408,
+          "too_slow",
+          `the body did not come within ${timeoutMs} ms`,
+        );
       if (done) break;
       bytes += value.length;
       if (bytes > maxBytes) throw tooLarge();

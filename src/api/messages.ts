@@ -3,7 +3,6 @@ import { toMessage } from "../gateway/entry.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import {
   checkData,
-  checkId,
   checkName,
   checkText,
   quote,
@@ -84,7 +83,6 @@ export const MESSAGE_ROUTES = [
             `user ${quote(user)} may not send to room ${quote(room)}`,
           );
       checkText(text, config.maxTextBytes);
-      if (id !== undefined) checkId(id);
       const dataJson =
         data === undefined ? undefined : checkData(data, config.maxDataBytes);
       if (ports.overloaded(room))

@@ -13,6 +13,7 @@ const FAILURES: Readonly<Record<number, string>> = {
   403: "It is not allowed",
   404: "There is no such thing",
   409: "There are as many of them as there may be",
+  408: "The body did not come in time",
   413: "The body, the text or the data is too large",
   429: "Too many requests of this user: try again later",
   500: "The server failed",
@@ -48,7 +49,9 @@ function parametersOf({ path, query, idempotencyKey }: Route): object[] {
     name: "Idempotency-Key",
     in: "header",
     required: false,
-    schema: { type: "string", minLength: 1, maxLength: MAX_ID_CHARACTERS },
+    description:
+      "Becomes the message's `id`; how long it is known, `--dedupe-window-ms` tells",
+    schema: { type: "string", pattern: `^[ -~]{1,${MAX_ID_CHARACTERS}}$` },
   };
   return [...inPath, ...inQuery, ...(idempotencyKey ? [key] : [])];
 }
@@ -65,7 +68,7 @@ function operation(route: Route): object {
     };
   for (const status of [
     ...COMMON_FAILURES,
-    ...(body ? [413] : []),
+    ...(body ? [408, 413] : []),
     ...(moderators ? MODERATORS_FAILURES : []),
     ...fails,
   ])

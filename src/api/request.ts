@@ -1,6 +1,10 @@
 import type Type from "typebox";
 import { Compile } from "typebox/compile";
-import { MAX_ROOM_BYTES, checkName } from "../protocol/validate.ts";
+import {
+  MAX_ID_CHARACTERS,
+  MAX_ROOM_BYTES,
+  checkName,
+} from "../protocol/validate.ts";
 import { ApiError } from "./answer.ts";
 
 /** User ids, as UTF-8. */
@@ -68,6 +72,19 @@ export function readQuery(
     found[name] = type === "integer" ? Number(value) : value;
   }
   return found;
+}
+
+const PRINTABLE_ASCII = /^[\x20-\x7e]+$/;
+
+/** It becomes the message's `id`. Headers have no encoding: of other characters nobody knows which. @throws ApiError */
+export function readIdempotencyKey(
+  key: string | undefined,
+): string | undefined {
+  if (key === undefined) return undefined;
+  if (PRINTABLE_ASCII.test(key) && key.length <= MAX_ID_CHARACTERS) return key;
+  throw bad(
+    `Idempotency-Key must be 1 to ${MAX_ID_CHARACTERS} printable characters of ASCII`,
+  );
 }
 
 /** What is in the path. @throws ApiError, ProtocolError */

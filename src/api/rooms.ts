@@ -4,6 +4,8 @@ import { Limit, MemberList, RoomList, RoomState } from "./schemas.ts";
 
 const MAX_ROOMS_LISTED = 1000;
 const ROOMS_LISTED = 100;
+const MAX_MEMBERS_LISTED = 1000;
+const MEMBERS_LISTED = 200;
 
 export const ROOM_ROUTES = [
   route({
@@ -36,7 +38,7 @@ export const ROOM_ROUTES = [
     answers: { 200: { description: "The room", schema: RoomState } },
     async run({ roster, read, epoch }, { params }) {
       const room = params.room!;
-      const { count } = await roster.members(room);
+      const { count } = await roster.membersAfter(room, "", 0);
       const { events } = await read(room, {
         after: 0,
         upto: Number.MAX_SAFE_INTEGER,
@@ -53,11 +55,21 @@ export const ROOM_ROUTES = [
     method: "GET",
     path: "/rooms/{room}/members",
     name: "listMembers",
-    summary: "The users in a room",
+    summary: "The users in a room, in the order of their ids",
+    query: Type.Object({
+      after: Type.Optional(
+        Type.String({ description: "Users behind this id" }),
+      ),
+      limit: Type.Optional(Limit),
+    }),
     answers: { 200: { description: "The users", schema: MemberList } },
-    async run({ roster }, { params }) {
-      const { count, members } = await roster.members(params.room!);
-      return { status: 200, body: { count, members } };
+    async run({ roster }, { params, query }) {
+      const { after = "", limit = MEMBERS_LISTED } = query;
+      const most = Math.min(limit, MAX_MEMBERS_LISTED);
+      const found = await roster.membersAfter(params.room!, after, most + 1);
+      const members = found.members.slice(0, most);
+      const next = found.members.length > most ? members.at(-1)!.id : null;
+      return { status: 200, body: { count: found.count, members, next } };
     },
   }),
 ];

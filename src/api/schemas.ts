@@ -22,11 +22,13 @@ export const Limit = Type.Integer({
 
 export const RoomCount = Type.Object({ room: Room, users: Count });
 
+const Next = Type.Union([Type.String(), Type.Null()], {
+  description: "Ask with after=next for more; null where there are none",
+});
+
 export const RoomList = Type.Object({
   rooms: Type.Array(RoomCount),
-  next: Type.Union([Type.String(), Type.Null()], {
-    description: "Ask with after=next for more; null where there are none",
-  }),
+  next: Next,
 });
 
 export const RoomState = Type.Object({
@@ -37,10 +39,9 @@ export const RoomState = Type.Object({
 });
 
 export const MemberList = Type.Object({
-  count: Count,
-  members: Type.Array(Type.Object({ id: User, name: Type.String() }), {
-    description: "At most 200",
-  }),
+  count: Type.Integer({ minimum: 0, description: "Of all, on any page" }),
+  members: Type.Array(Type.Object({ id: User, name: Type.String() })),
+  next: Next,
 });
 
 const Message = Type.Object({
@@ -142,9 +143,7 @@ export const Imposed = Type.Object({
 
 export const SanctionList = Type.Object({
   users: Type.Array(Type.Object({ user: User, until: End })),
-  next: Type.Union([Type.String(), Type.Null()], {
-    description: "Ask with after=next for more; null where there are none",
-  }),
+  next: Next,
 });
 
 export const MAX_USERS_ASKED = 1000;

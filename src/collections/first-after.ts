@@ -9,6 +9,7 @@ export function firstAfter<T>(
   limit: number,
 ): T[] {
   const found: T[] = [];
+  if (limit === 0) return found;
   for (const item of items) {
     const name = nameOf(item);
     if (name <= after) continue;

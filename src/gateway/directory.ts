@@ -93,7 +93,12 @@ export interface Census {
     after: string,
     limit: number,
   ): readonly RoomCount[] | Promise<readonly RoomCount[]>;
-  members(room: string): Members | Promise<Members>;
+  /** Users in a room whose ids come after `after`, in the same order, and how many there are in all. */
+  membersAfter(
+    room: string,
+    after: string,
+    limit: number,
+  ): Members | Promise<Members>;
   /** How many connections a user has. */
   connections(user: string): number | Promise<number>;
 }

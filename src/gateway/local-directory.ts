@@ -80,6 +80,15 @@ export class LocalDirectory implements Directory, Census {
     return { count: presence?.count ?? 0, members: presence?.list() ?? [] };
   }
 
+  membersAfter(name: string, after: string, limit: number): Members {
+    const presence = this.#rooms.get(name)?.presence;
+    const users = presence?.all() ?? [];
+    return {
+      count: presence?.count ?? 0,
+      members: firstAfter(users, ({ id }) => id, after, limit),
+    };
+  }
+
   relay(): void {
     // There is no other gateway.
   }

@@ -27,6 +27,11 @@ export class Presence {
     return this.#users.size;
   }
 
+  /** All of them, in the order in which they came. */
+  *all(): Generator<User> {
+    for (const { user } of this.#users.values()) yield user;
+  }
+
   get changed(): boolean {
     return this.#changed.size > 0;
   }
@@ -52,7 +57,7 @@ export class Presence {
   /** @returns at most 200 users */
   list(): User[] {
     const users: User[] = [];
-    for (const { user } of this.#users.values()) {
+    for (const user of this.all()) {
       if (users.length === MAX_LISTED_USERS) break;
       users.push(user);
     }

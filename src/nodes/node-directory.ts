@@ -272,6 +272,15 @@ export class NodeDirectory implements Directory {
     return { count: presence?.count ?? 0, members: presence?.list() ?? [] };
   }
 
+  membersAfter(name: string, after: string, limit: number): Members {
+    const presence = this.#rooms.get(name)?.presence;
+    const users = presence?.all() ?? [];
+    return {
+      count: presence?.count ?? 0,
+      members: firstAfter(users, ({ id }) => id, after, limit),
+    };
+  }
+
   relay(note: Typing): void {
     this.#rooms.relay(note);
   }

@@ -1,6 +1,13 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect } from "node:net";
 import { RoomcastClient, type RoomcastError } from "../../src/client/index.ts";
+import { createApiFront } from "../../src/api/front.ts";
+import { loadConfig, parseCommandLine } from "../../src/config/load.ts";
+import { Moderators } from "../../src/api/moderators.ts";
+import { Auth } from "../../src/auth/auth.ts";
+import { readAuthSettings } from "../../src/auth/settings.ts";
+import { Sanctions } from "../../src/gateway/sanctions.ts";
+import { createLogger } from "../../src/logging/logger.ts";
 import { BackEnd, KEY } from "../support/api.ts";
 import { Client } from "../support/client.ts";
 import { Proxy } from "../support/proxy.ts";
@@ -15,6 +22,12 @@ const serve = (...flags: string[]): InProcessServer =>
   new InProcessServer("--api-key", `not-this-one-but-another,${KEY}`, ...flags);
 
 const bearer = { authorization: `Bearer ${KEY}` };
+
+/** Where no token is taken. */
+const nobodyModerates = (): Moderators => {
+  const settings = readAuthSettings(loadConfig(parseCommandLine([]), {}));
+  return new Moderators(new Auth(settings, () => {}), new Sanctions(), 1);
+};
 
 describe("the way in", () => {
   test("is not there without a key", async () => {
@@ -71,10 +84,24 @@ describe("the way in", () => {
       status: 405,
       body: { code: "method_not_allowed" },
     });
-    expect(wrong.headers.get("allow")).toBe("GET, POST");
-    expect((await back.ask("PATCH", "/rooms")).headers.get("allow")).toBe(
-      "GET",
-    );
+    expect(wrong.headers.get("allow")).toBe("GET, HEAD, POST");
+    for (const path of ["/rooms", "/openapi.json"])
+      expect((await back.ask("PATCH", path)).headers.get("allow")).toBe(
+        "GET, HEAD",
+      );
+  });
+
+  test("answers HEAD as GET, without the body", async () => {
+    await using server = serve();
+    for (const path of ["/rooms", "/rooms/r/messages", "/openapi.json"]) {
+      const url = `${server.http}/api/v1${path}`;
+      const got = await fetch(url, { headers: bearer });
+      const head = await fetch(url, { method: "HEAD", headers: bearer });
+      expect(head.status).toBe(200);
+      expect(await head.text()).toBe("");
+      const length = Buffer.byteLength(await got.text());
+      expect(head.headers.get("content-length")).toBe(`${length}`);
+    }
   });
 
   test("says which field is wrong", async () => {
@@ -111,10 +138,38 @@ describe("the way in", () => {
       expect(answer.status, `${method} ${path}`).toBe(status);
       expect(answer.body.message).toContain(field);
     }
-    const key = await back.post(to, good, {
-      "idempotency-key": "k".repeat(65),
+    for (const key of ["k".repeat(65), "", "schl\u00fcssel"]) {
+      const answer = await back.post(to, good, { "idempotency-key": key });
+      expect(answer.status, key).toBe(400);
+      expect(answer.body.message).toContain("Idempotency-Key");
+    }
+  });
+
+  test("does nothing with a body that does not come to its end", async () => {
+    const handled: string[] = [];
+    const front = createApiFront(
+      loadConfig(parseCommandLine(["--api-key", KEY]), {}),
+      async ({ body }) => {
+        handled.push(body);
+        return { status: 200, body: "", headers: {} };
+      },
+      nobodyModerates(),
+      createLogger("silent", { write: () => {} }),
+      1,
+    );
+    const pathname = "/api/v1/rooms/a/messages";
+    // All of an object, but not all of the body.
+    const body = new ReadableStream({
+      start: (controller) =>
+        controller.enqueue(Buffer.from('{"user":"ann","text":"half"}')),
     });
-    expect(key).toMatchObject({ status: 400, body: { code: "invalid_field" } });
+    const request = new Request(`http://x${pathname}`, {
+      ...{ method: "POST", headers: bearer, body },
+    });
+    const answer = await front(request, pathname)!;
+    expect(answer.status).toBe(408);
+    expect(await answer.json()).toMatchObject({ code: "too_slow" });
+    expect(handled).toEqual([]);
   });
 
   test("takes no more of a body than it may, whatever the headers say", async () => {
@@ -271,7 +326,8 @@ describe("what the back end reads", () => {
     });
     expect((await back.get("/rooms/a/members")).body).toEqual({
       count: 2,
-      members: [ann.user, bob.user],
+      members: [ann.user, bob.user].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+      next: null,
     });
     expect((await back.get("/rooms/nowhere")).body).toMatchObject({
       users: 0,
@@ -291,6 +347,30 @@ describe("what the back end reads", () => {
       online: [bob.user.id, ann.user.id],
     });
   });
+});
+
+test("a room's members are listed in pages, each of them once", async () => {
+  await using server = serve("--max-connections-per-address", "0");
+  const back = await BackEnd.at(server.http);
+  const clients = await Promise.all(
+    range(1, 210).map(() => Client.connect(server.url, "msgpack", "room=r")),
+  );
+  for (const client of clients) await client.nextAction("room_joined");
+  const ids = clients.map(({ user }) => user.id).toSorted();
+  const first = await back.get("/rooms/r/members");
+  expect(first.body).toMatchObject({ count: 210, next: ids[199] });
+  const found: string[] = [];
+  for (let after = "", pages = 0; ; pages++) {
+    const { body } = await back.get(
+      `/rooms/r/members?limit=100&after=${encodeURIComponent(after)}`,
+    );
+    found.push(...body.members.map(({ id }: { id: string }) => id));
+    if (body.next === null) break;
+    expect(pages).toBeLessThan(2);
+    after = body.next;
+  }
+  expect(found).toEqual(ids);
+  for (const client of clients) client.close();
 });
 
 describe("a user whom the back end sends away", () => {
@@ -358,6 +438,7 @@ describe("a user whom the back end sends away", () => {
     expect((await back.get("/rooms/r/members")).body).toEqual({
       count: 1,
       members: [bob.user],
+      next: null,
     });
     expect(await ann.say("r", "still here?")).toMatchObject({
       code: "not_joined",
