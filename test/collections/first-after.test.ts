@@ -14,9 +14,9 @@ test("gives what sorting and cutting would give", () => {
         const sorted = names
           .filter((name) => name > after)
           .toSorted((a, b) => (a < b ? -1 : 1));
-        expect(firstAfter(names, itself, after, limit)).toEqual(
-          sorted.slice(0, limit),
-        );
+        const items = names.map((name) => ({ name }));
+        const found = firstAfter(items, ({ name }) => name, after, limit);
+        expect(found.map(({ name }) => name)).toEqual(sorted.slice(0, limit));
       },
     ),
   );
