@@ -167,6 +167,7 @@ function oneThread(
     gateway: gateway.stats,
     commits: backend.commits,
     nats: backend.nats,
+    webhooks: backend.webhooks,
   }));
   let draining = false;
   // So that a listener with another certificate can come beside it.
@@ -182,7 +183,7 @@ function oneThread(
     sessions: new Sessions(backend.sessionKey, config.sessionDays),
     draining: () => draining,
     otherwise: firstOf(
-      createApiFront(config, api, moderatorsOf(gateway), logger),
+      createApiFront(config, api, moderatorsOf(gateway), logger, gateway.stats),
       pageIf(config.page),
     ),
     run: newRun(),
@@ -256,6 +257,7 @@ function manyThreads(
     gateway: await threads.stats(),
     commits: backend.commits,
     nats: backend.nats,
+    webhooks: backend.webhooks,
   }));
   hub.metrics = () => metrics.text();
   const threads = new Threads({

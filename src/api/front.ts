@@ -10,6 +10,7 @@ import {
 import { ApiKeys, bearerOf } from "./keys.ts";
 import type { Moderators } from "./moderators.ts";
 import { openApiText } from "./openapi.ts";
+import { statusClass, type GatewayStats } from "../stats/gateway-stats.ts";
 
 /** Answers a request that has shown a key, in this thread or by way of another. Never rejects. */
 export type ApiHandler = (request: ApiRequest) => Promise<ApiAnswer>;
@@ -35,6 +36,7 @@ export function createApiFront(
   handle: ApiHandler,
   moderators: Moderators,
   logger: Logger,
+  stats: Pick<GatewayStats, "apiAnswers">,
   bodyMs = BODY_MS,
 ): (request: Request, pathname: string) => Promise<Response> | undefined {
   const keys = new ApiKeys(config.apiKey);
@@ -116,7 +118,10 @@ export function createApiFront(
       return undefined;
     return answer(request, pathname)
       .catch((error) => failure(error, logger))
-      .then(toResponse);
+      .then((answer) => {
+        stats.apiAnswers[statusClass(answer.status)]++;
+        return toResponse(answer);
+      });
   };
 }
 

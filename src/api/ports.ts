@@ -10,6 +10,7 @@ import {
 import type { Config } from "../config/options.ts";
 import type { Census } from "../gateway/directory.ts";
 import type { Reach } from "../gateway/orders.ts";
+import type { GatewayStats } from "../stats/gateway-stats.ts";
 import type { SanctionKeeper } from "../gateway/sanctions.ts";
 
 /**
@@ -40,7 +41,7 @@ export interface ApiPorts {
 export function apiPorts<Origin>(
   config: Config,
   { broker, roster }: { broker: MainBroker<Origin>; roster: Census },
-  fanout: { overloaded(room: string): boolean },
+  fanout: { overloaded(room: string): boolean; readonly stats: GatewayStats },
   reach: Reach,
   sanctions: SanctionKeeper,
 ): ApiPorts {
@@ -57,7 +58,12 @@ export function apiPorts<Origin>(
         await reach.carryOut({ act: "bury", room, target });
       return deletion;
     },
-    publish: (draft) => publishForNobody(broker, draft),
+    async publish(draft) {
+      const published = await publishForNobody(broker, draft);
+      if (published.duplicate) fanout.stats.duplicates++;
+      else fanout.stats.eventsIn++;
+      return published;
+    },
     overloaded: (room) => fanout.overloaded(room),
   };
 }

@@ -14,6 +14,7 @@ import type { Reach } from "../gateway/orders.ts";
 import type { NatsFigures } from "../broker/nats/nats.ts";
 import type { SharedSanctions } from "../nodes/shared-sanctions.ts";
 import type { CommitStats } from "../stats/commit-stats.ts";
+import type { WebhookFigures } from "../webhooks/figures.ts";
 
 /** What gateways stand on: where events go, who is counted, what sessions are signed with. */
 export interface Backend<From> {
@@ -31,6 +32,8 @@ export interface Backend<From> {
   /** What there is to tell of how events are stored: one of the two. */
   readonly commits: CommitStats | undefined;
   readonly nats: NatsFigures | undefined;
+  /** Of the webhooks, where there are some. */
+  readonly webhooks: WebhookFigures | undefined;
   /** Stores what is in flight, and lets go of files and connections. After the last connection of a client. */
   close(): Promise<void>;
 }

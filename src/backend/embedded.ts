@@ -12,7 +12,7 @@ import { AdmissionCount } from "../gateway/admission.ts";
 
 import { LocalDirectory } from "../gateway/local-directory.ts";
 import { GuestCounter, Users } from "../gateway/users.ts";
-import { withWebhooks } from "../webhooks/webhooks.ts";
+import { webhookFigures, withWebhooks } from "../webhooks/webhooks.ts";
 import type { Backend, BackendListener } from "./backend.ts";
 
 const DAY_MS = 86_400_000;
@@ -63,6 +63,9 @@ export function openEmbedded<From>(
     historyIn: folder ? config.data : "memory",
     commits: embedded.commits,
     nats: undefined,
+    get webhooks() {
+      return webhookFigures(broker);
+    },
     async close() {
       await broker.close();
       guests.close();

@@ -9,7 +9,7 @@ import { DEAD_AFTER_MS, NodeDirectory } from "../nodes/node-directory.ts";
 import type { Command } from "../nodes/commands.ts";
 import { SharedSanctions } from "../nodes/shared-sanctions.ts";
 import { newNodeId } from "../nodes/subjects.ts";
-import { withWebhooks } from "../webhooks/webhooks.ts";
+import { webhookFigures, withWebhooks } from "../webhooks/webhooks.ts";
 import type { Backend, BackendListener } from "./backend.ts";
 
 const DAY_MS = 86_400_000;
@@ -107,6 +107,9 @@ export async function openNats<From>(
       commits: undefined,
       get nats() {
         return nats.figures;
+      },
+      get webhooks() {
+        return webhookFigures(broker);
       },
       historyIn: `NATS at ${nats.servers}`,
       async close() {

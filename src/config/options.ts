@@ -202,7 +202,9 @@ export const OPTIONS = {
     "closed",
     "a message about which it does not answer: closed refuses it, open sends it",
   ),
-  webhookUrl: url("told about messages after they were sent, in batches"),
+  webhookUrl: url(
+    "told about messages after they were sent or deleted, in batches",
+  ),
   webhookSecret: text(
     "",
     "secret",

@@ -84,6 +84,8 @@ export class ChatSocket implements SocketHandler {
   }
 
   #receive(frame: string | Buffer): void {
+    const bytes = bytesOf(frame);
+    this.gateway.stats.bytesIn += bytes;
     let requests: readonly unknown[];
     try {
       requests = this.connection.decoder.decode(frame);
@@ -94,7 +96,7 @@ export class ChatSocket implements SocketHandler {
     const { connection } = this;
     const now = connection.seenAt;
     // Decoded all the same: whoever asked must be told which request it was.
-    const wait = connection.bytes(now).take(now, bytesOf(frame));
+    const wait = connection.bytes(now).take(now, bytes);
     for (const request of requests)
       if (wait > 0) this.#refuse(rateLimited("bytes", wait), request);
       else this.#run(request);

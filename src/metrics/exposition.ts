@@ -5,6 +5,7 @@ import { CommitStats } from "../stats/commit-stats.ts";
 import type { GatewayStats } from "../stats/gateway-stats.ts";
 import type { Histogram } from "../stats/histogram.ts";
 import { registerHistogram } from "./copied-histogram.ts";
+import type { HookFigures, WebhookFigures } from "../webhooks/figures.ts";
 import type { Figures } from "./figures.ts";
 
 const US_PER_S = 1e6;
@@ -19,11 +20,15 @@ export class Exposition {
   #figures!: Figures;
 
   /** @param shape what there is to tell: of which broker */
-  constructor(version: string, shape: Pick<Figures, "commits" | "nats">) {
+  constructor(
+    version: string,
+    shape: Pick<Figures, "commits" | "nats" | "webhooks">,
+  ) {
     this.#process(version);
     this.#gateway();
     if (shape.commits) this.#commits();
     if (shape.nats) this.#nats();
+    if (shape.webhooks) this.#webhooks(shape.webhooks);
   }
 
   async text(figures: Figures): Promise<string> {
@@ -78,8 +83,13 @@ export class Exposition {
       counter.inc(stats().framesIn),
     );
     this.#counter(
+      "bytes_in_total",
+      "Payloads of frames from clients.",
+      (counter) => counter.inc(stats().bytesIn),
+    );
+    this.#counter(
       "events_in_total",
-      "Messages of this server's clients that were stored.",
+      "Messages of this server's clients and of its HTTP API that were stored.",
       (counter) => counter.inc(stats().eventsIn),
     );
     this.#counter(
@@ -112,6 +122,12 @@ export class Exposition {
       "Error frames and refused requests.",
       "code",
       () => stats().errors,
+    );
+    this.#labelled(
+      "api_requests_total",
+      "Answers of the HTTP API, by status.",
+      "status",
+      () => stats().apiAnswers,
     );
     this.#labelled(
       "refused_total",
@@ -172,6 +188,43 @@ export class Exposition {
       "Connections to NATS after the first.",
       (counter) => counter.inc(nats().reconnects),
     );
+  }
+
+  /** @param shape what there is to tell: of which webhooks */
+  #webhooks(shape: WebhookFigures): void {
+    const now = (): WebhookFigures => this.#figures.webhooks ?? shape;
+    const hooks = (): [string, HookFigures][] => {
+      const { beforeSend, events } = now();
+      return [
+        ...(beforeSend ? [["before_send", beforeSend] as const] : []),
+        ...(events ? [["events", events] as const] : []),
+      ].map(([hook, figures]) => [hook, figures]);
+    };
+    this.#counter(
+      "webhook_requests_total",
+      "Requests to the application, by whether it took them.",
+      (counter) => {
+        for (const [hook, { taken, failed }] of hooks()) {
+          counter.inc({ hook, outcome: "taken" }, taken);
+          counter.inc({ hook, outcome: "failed" }, failed);
+        }
+      },
+      ["hook", "outcome"],
+    );
+    this.#gauge(
+      "webhook_waiting",
+      "Messages or events that wait for the application.",
+      (gauge) => {
+        for (const [hook, { waiting }] of hooks()) gauge.set({ hook }, waiting);
+      },
+      ["hook"],
+    );
+    if (shape.events)
+      this.#counter(
+        "webhook_events_dropped_total",
+        "Events that the application is not told of: too many waited.",
+        (counter) => counter.inc(now().events?.dropped ?? 0),
+      );
   }
 
   #gauge(

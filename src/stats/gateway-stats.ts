@@ -4,6 +4,13 @@ import { Histogram } from "./histogram.ts";
 
 /** Codes that are counted one by one: more than there are. What a client sends names no code. */
 const MAX_CODES = 64;
+/** Answers of the HTTP API are counted by these. */
+export type StatusClass = "2xx" | "4xx" | "5xx";
+
+/** @param status 200 to 599 */
+export const statusClass = (status: number): StatusClass =>
+  status < 400 ? "2xx" : status < 500 ? "4xx" : "5xx";
+
 /** Of answers over HTTP, and of mistakes of ours. */
 const OTHER_CODES = ["not_a_websocket", "not_found", "internal_error"];
 
@@ -16,7 +23,9 @@ export class GatewayStats {
   connectionsOpened = 0;
   /** Frames from clients. */
   framesIn = 0;
-  /** Messages of this gateway's clients that were stored. */
+  /** Their payloads, in bytes. */
+  bytesIn = 0;
+  /** Messages of this gateway's clients, and of the HTTP API, that were stored. */
   eventsIn = 0;
   /** Those that were known already. */
   duplicates = 0;
@@ -32,6 +41,12 @@ export class GatewayStats {
   readonly errors: Record<string, number> = zeroes([
     ...Object.keys(ERROR_CODES),
     ...OTHER_CODES,
+  ]);
+  /** Answers of the HTTP API. */
+  readonly apiAnswers: Record<StatusClass, number> = zeroes([
+    "2xx",
+    "4xx",
+    "5xx",
   ]);
   /** Refusals by the limit that was met. */
   readonly refused: Record<Limit, number> = zeroes(LIMITS);

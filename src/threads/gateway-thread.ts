@@ -184,6 +184,7 @@ export class GatewayThread {
           this.#api.handle,
           moderatorsOf(this.#gateway),
           this.#gateway.logger,
+          this.#gateway.stats,
         ),
         pageIf(config.page),
       ),

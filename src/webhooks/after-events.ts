@@ -1,5 +1,6 @@
 import { Deque } from "../collections/deque.ts";
 import { WebhookError, type Endpoint } from "./endpoint.ts";
+import type { EventsFigures } from "./figures.ts";
 
 /** Events in one request, and about how many bytes of them. */
 const MAX_BATCH = 100;
@@ -7,6 +8,8 @@ const MAX_BATCH_BYTES = 256 * 1024;
 /** Events that wait; the oldest go first. */
 const MAX_WAITING = 10_000;
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
+/** Between two lines about dropped events. */
+const TELL_DROPPED_MS = 10_000;
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 30_000;
 
@@ -23,7 +26,12 @@ interface Waiting {
 export class AfterEvents {
   readonly #waiting = new Deque<Waiting>();
   #bytes = 0;
+  /** Of the batch that is being sent. */
+  #underWay = 0;
+  /** Those that no batch has told of. */
   #dropped = 0;
+  #toldDroppedAt = -Infinity;
+  readonly #counts = { taken: 0, failed: 0, dropped: 0 };
   #sending = false;
   #closed = false;
   #batches = 0;
@@ -36,9 +44,8 @@ export class AfterEvents {
     private readonly tell: (message: string) => void,
   ) {}
 
-  /** Events that wait. */
-  get waiting(): number {
-    return this.#waiting.length;
+  get figures(): EventsFigures {
+    return { ...this.#counts, waiting: this.#waiting.length + this.#underWay };
   }
 
   add(event: object): void {
@@ -51,7 +58,7 @@ export class AfterEvents {
       this.#bytes > MAX_WAITING_BYTES
     ) {
       this.#bytes -= this.#waiting.shift()!.bytes;
-      this.#dropped++;
+      this.#drop();
     }
     if (!this.#sending && !this.#closed) void this.#send();
   }
@@ -62,8 +69,22 @@ export class AfterEvents {
     const deadline = performance.now() + timeoutMs;
     this.#wake?.();
     while (this.#sending && performance.now() < deadline) await Bun.sleep(10);
-    if (this.#waiting.length > 0)
-      this.tell(`after events: ${this.#waiting.length} were not sent`);
+    const { waiting } = this.figures;
+    if (waiting > 0)
+      this.tell(
+        `after events: ${waiting} were not taken by the end of the server, and are lost`,
+      );
+  }
+
+  #drop(): void {
+    this.#dropped++;
+    this.#counts.dropped++;
+    const now = performance.now();
+    if (now - this.#toldDroppedAt < TELL_DROPPED_MS) return;
+    this.#toldDroppedAt = now;
+    this.tell(
+      `after events: more wait than may, the oldest are dropped; ${this.#counts.dropped} since the start`,
+    );
   }
 
   async #send(): Promise<void> {
@@ -88,6 +109,7 @@ export class AfterEvents {
       bytes += one.bytes;
       batch.push(one);
     }
+    this.#underWay = batch.length;
     const dropped = this.#dropped;
     const body = `{"type":"events","dropped":${dropped},"events":[${batch
       .map(({ json }) => json)
@@ -97,18 +119,18 @@ export class AfterEvents {
       try {
         await this.endpoint.post(id, body);
         this.#dropped -= dropped;
+        this.#underWay = 0;
+        this.#counts.taken++;
         if (wait > FIRST_RETRY_MS) this.tell("after events: sent again");
         return true;
       } catch (error) {
         if (!(error instanceof WebhookError)) throw error;
+        this.#counts.failed++;
         if (wait === FIRST_RETRY_MS)
           this.tell(
             `after events: ${error.message}; they are sent again later`,
           );
-        if (this.#closed) {
-          this.#dropped += batch.length;
-          return false;
-        }
+        if (this.#closed) return false;
       }
       // Not all in the same moment, where there are several servers.
       await this.#pause(wait * (0.5 + Math.random() / 2));

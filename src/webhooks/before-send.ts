@@ -4,6 +4,7 @@ import type { Data } from "../protocol/messages.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { checkData, checkText } from "../protocol/validate.ts";
 import { WebhookError, type Endpoint } from "./endpoint.ts";
+import type { HookFigures } from "./figures.ts";
 
 /** Drafts of one room that wait for the application or for those before them; more are `overloaded`. */
 const MAX_WAITING_PER_ROOM = 256;
@@ -50,12 +51,17 @@ export class BeforeSend {
   #ids = 0;
   readonly #run = crypto.randomUUID();
   #toldAt = -Infinity;
+  readonly #counts = { taken: 0, failed: 0 };
   #idle: (() => void)[] = [];
 
   constructor(
     private readonly endpoint: Endpoint,
     private readonly options: BeforeSendOptions,
   ) {}
+
+  get figures(): HookFigures {
+    return { ...this.#counts, waiting: this.#waiting };
+  }
 
   /** @param then called once, with the draft as it is to be sent, or why it is not */
   ask(draft: Draft, then: (verdict: Verdict) => void): void {
@@ -132,9 +138,12 @@ export class BeforeSend {
           message: { room, user, from, text, id, data },
         }),
       );
-      return this.#apply(draft, answer);
+      const verdict = this.#apply(draft, answer);
+      this.#counts.taken++;
+      return verdict;
     } catch (error) {
       if (!(error instanceof WebhookError)) throw error;
+      this.#counts.failed++;
       this.#tell(`before_send: ${error.message}`);
       if (this.options.failure === "open") return draft;
       return new BrokerError(

@@ -9,6 +9,7 @@ import {
 } from "../broker/broker.ts";
 import type { AfterEvents } from "./after-events.ts";
 import type { BeforeSend } from "./before-send.ts";
+import type { WebhookFigures } from "./figures.ts";
 
 /** How long the end waits for the application to take the last events. */
 const CLOSE_MS = 2000;
@@ -27,6 +28,10 @@ export class WebhookBroker<Origin> implements MainBroker<Origin> {
 
   get epoch(): string {
     return this.inner.epoch;
+  }
+
+  get figures(): WebhookFigures {
+    return { beforeSend: this.before?.figures, events: this.after?.figures };
   }
 
   get ready(): boolean {
@@ -87,8 +92,12 @@ export class WebhookBroker<Origin> implements MainBroker<Origin> {
     return this.inner.read(room, range);
   }
 
-  delete(room: string, target: number): Promise<Deletion> {
-    return this.inner.delete(room, target);
+  async delete(room: string, target: number): Promise<Deletion> {
+    const deletion = await this.inner.delete(room, target);
+    // Also of a repeat: the first may have failed after it was stored, or its event may be lost.
+    if (deletion !== "missing")
+      this.after?.add({ type: "message_deleted", message: { room, target } });
+    return deletion;
   }
 
   async flush(): Promise<void> {

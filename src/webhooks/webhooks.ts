@@ -3,10 +3,17 @@ import type { Config } from "../config/options.ts";
 import { AfterEvents } from "./after-events.ts";
 import { BeforeSend } from "./before-send.ts";
 import { Endpoint } from "./endpoint.ts";
+import type { WebhookFigures } from "./figures.ts";
 import { WebhookBroker } from "./webhook-broker.ts";
 
 /** After events can wait: what they cost an application that is slow is only its own time. */
 const AFTER_TIMEOUT_MS = 10_000;
+
+/** @param broker as `withWebhooks` gave it */
+export const webhookFigures = (
+  broker: Pick<MainBroker<never>, "close">,
+): WebhookFigures | undefined =>
+  broker instanceof WebhookBroker ? broker.figures : undefined;
 
 /**
  * @param hindrance why a message that waited for the application may not be sent any more

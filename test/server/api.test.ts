@@ -8,6 +8,7 @@ import { Auth } from "../../src/auth/auth.ts";
 import { readAuthSettings } from "../../src/auth/settings.ts";
 import { Sanctions } from "../../src/gateway/sanctions.ts";
 import { createLogger } from "../../src/logging/logger.ts";
+import { GatewayStats } from "../../src/stats/gateway-stats.ts";
 import { BackEnd, KEY } from "../support/api.ts";
 import { Client } from "../support/client.ts";
 import { Proxy } from "../support/proxy.ts";
@@ -147,6 +148,7 @@ describe("the way in", () => {
 
   test("does nothing with a body that does not come to its end", async () => {
     const handled: string[] = [];
+    const stats = new GatewayStats();
     const front = createApiFront(
       loadConfig(parseCommandLine(["--api-key", KEY]), {}),
       async ({ body }) => {
@@ -155,6 +157,7 @@ describe("the way in", () => {
       },
       nobodyModerates(),
       createLogger("silent", { write: () => {} }),
+      stats,
       1,
     );
     const pathname = "/api/v1/rooms/a/messages";
@@ -170,6 +173,7 @@ describe("the way in", () => {
     expect(answer.status).toBe(408);
     expect(await answer.json()).toMatchObject({ code: "too_slow" });
     expect(handled).toEqual([]);
+    expect(stats.apiAnswers).toEqual({ "2xx": 0, "4xx": 1, "5xx": 0 });
   });
 
   test("takes no more of a body than it may, whatever the headers say", async () => {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { BackEnd, KEY } from "../support/api.ts";
 import { Client } from "../support/client.ts";
 import { sample, sampleWhen, scrape } from "../support/metrics.ts";
 import { InProcessServer, THREADS } from "../support/server.ts";
+import { Application, SECRET } from "../webhooks/application.ts";
 import { event, range, say } from "./helpers.ts";
 import { OPCODE, RawSocket, refusal } from "./raw-socket.ts";
 
@@ -79,10 +81,11 @@ test("a conversation in three formats is counted: messages, deliveries, one enco
   for (const socket of sockets) socket.close();
 });
 
-test("bytes out are the payloads that clients receive, to the byte", async () => {
+test("bytes in and out are the payloads that clients send and receive, to the byte", async () => {
   await using server = new InProcessServer();
   const socket = new WebSocket(`${server.url}/chat?name=Ann`);
   let bytes = 0;
+  let sent = 0;
   const answers: ((message: any) => void)[] = [];
   socket.onmessage = ({ data }) => {
     bytes += Buffer.byteLength(data as string);
@@ -93,7 +96,9 @@ test("bytes out are the payloads that clients receive, to the byte", async () =>
   const ask = (message: object): Promise<any> =>
     new Promise((resolve) => {
       answers.push(resolve);
-      socket.send(JSON.stringify({ ...message, ref: 1 }));
+      const frame = JSON.stringify({ ...message, ref: 1 });
+      sent += Buffer.byteLength(frame);
+      socket.send(frame);
     });
   await ask({ action: "join_room", room: "r" });
   for (const i of range(1, 20))
@@ -103,7 +108,47 @@ test("bytes out are the payloads that clients receive, to the byte", async () =>
   // Who came is told after a while; then nothing more is sent.
   while (sample(await scrape(server.http), "bytes_out_total") !== bytes)
     await ask({ action: "ping" });
+  expect(sample(await scrape(server.http), "bytes_in_total")).toBe(sent);
   socket.close();
+});
+
+test("what goes through the API and the webhooks is counted too", async () => {
+  using application = new Application();
+  application.answer = ({ body }) =>
+    body.message?.text === "bad" ? new Response("", { status: 500 }) : {};
+  await using server = new InProcessServer(
+    ...["--api-key", KEY, "--webhook-secret", SECRET],
+    ...["--before-send-url", application.url, "--webhook-url", application.url],
+  );
+  const back = await BackEnd.at(server.http);
+  const to = "/rooms/r/messages";
+  const key = { "idempotency-key": "k" };
+  const statuses = [
+    await back.post(to, { user: "u", text: "x" }, key),
+    await back.post(to, { user: "u", text: "x" }, key),
+    await back.post(to, { user: "u", text: "bad" }),
+    await back.post(to, { user: "u" }),
+    await back.get("/nothing"),
+  ].map(({ status }) => status);
+  expect(statuses).toEqual([201, 200, 503, 400, 404]);
+  const samples = await sampleWhen(
+    server.http,
+    'webhook_requests_total{hook="events",outcome="taken"}',
+    (count) => count === 1,
+  );
+  const told = (name: string): number => sample(samples, name);
+  expect(told("events_in_total")).toBe(1);
+  expect(told("duplicates_total")).toBe(1);
+  // With the document.
+  expect(told('api_requests_total{status="2xx"}')).toBe(3);
+  expect(told('api_requests_total{status="4xx"}')).toBe(2);
+  expect(told('api_requests_total{status="5xx"}')).toBe(1);
+  const asked = 'webhook_requests_total{hook="before_send",outcome=';
+  expect(told(`${asked}"taken"}`)).toBe(1);
+  expect(told(`${asked}"failed"}`)).toBe(1);
+  expect(told('webhook_waiting{hook="before_send"}')).toBe(0);
+  expect(told('webhook_waiting{hook="events"}')).toBe(0);
+  expect(told("webhook_events_dropped_total")).toBe(0);
 });
 
 test("there are as many lines after hundreds of rooms and names as before", async () => {

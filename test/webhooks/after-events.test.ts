@@ -1,6 +1,7 @@
 import { expect, test, setDefaultTimeout } from "bun:test";
 import { AfterEvents } from "../../src/webhooks/after-events.ts";
 import { Endpoint } from "../../src/webhooks/endpoint.ts";
+import { BackEnd, KEY } from "../support/api.ts";
 import { Client } from "../support/client.ts";
 import { InProcessServer } from "../support/server.ts";
 import { Application, SECRET, type Asked } from "./application.ts";
@@ -73,14 +74,19 @@ test("batches are bounded, and so is what waits: the next batch tells how many w
       : new Promise((resolve) => {
           release = () => resolve({});
         });
+  const told: string[] = [];
   const after = new AfterEvents(
     new Endpoint(application.url, SECRET, HOUR_MS),
-    () => {},
+    (message) => told.push(message),
   );
   after.add({ n: -1 });
   await application.until(() => application.asked.length === 1);
   for (let n = 0; n < 10_007; n++) after.add({ n });
-  expect(after.waiting).toBe(10_000);
+  // The first is under way.
+  expect(after.figures).toMatchObject({ waiting: 10_001, dropped: 7 });
+  // Once, not for each.
+  expect(told).toHaveLength(1);
+  expect(told[0]).toContain("dropped");
   release!();
   await application.until(
     () => eventsOf(application.asked).at(-1)?.n === 10_006,
@@ -90,12 +96,52 @@ test("batches are bounded, and so is what waits: the next batch tells how many w
   expect(second!.body.events).toHaveLength(100);
   expect(second!.body.events[0]).toEqual({ n: 7 });
   expect(third!.body.dropped).toBe(0);
+  await after.close(HOUR_MS);
+  expect(after.figures).toEqual({
+    ...{ taken: 101, failed: 0, waiting: 0, dropped: 7 },
+  });
   const seen = eventsOf(application.asked).map(({ n }) => n);
   expect(seen).toEqual([
     -1,
     ...Array.from({ length: 10_000 }, (_, i) => i + 7),
   ]);
+});
+
+test("what is not taken by the end is told, that of the last request too", async () => {
+  using application = new Application();
+  application.answer = () => new Response("", { status: 503 });
+  const told: string[] = [];
+  const after = new AfterEvents(
+    new Endpoint(application.url, SECRET, HOUR_MS),
+    (message) => told.push(message),
+  );
+  for (let n = 0; n < 3; n++) after.add({ n });
+  await application.until(() => application.asked.length > 0);
+  after.add({ n: 3 });
   await after.close(HOUR_MS);
+  expect(told.at(-1)).toContain("4 were not taken");
+  expect(after.figures.failed).toBe(application.asked.length);
+});
+
+test("a deleted message is told of, also when it is deleted again", async () => {
+  using application = new Application();
+  await using server = new InProcessServer(
+    ...["--webhook-url", application.url, "--webhook-secret", SECRET],
+    ...["--api-key", KEY],
+  );
+  const back = await BackEnd.at(server.http);
+  using ann = await Client.connect(server.url);
+  await ann.join("a");
+  const { seq } = await ann.say("a", "oops");
+  expect((await back.delete(`/rooms/a/messages/${seq + 9}`)).status).toBe(404);
+  for (let i = 0; i < 2; i++)
+    expect((await back.delete(`/rooms/a/messages/${seq}`)).status).toBe(204);
+  await application.until(() => eventsOf(application.asked).length >= 3);
+  const deleted = {
+    type: "message_deleted",
+    message: { room: "a", target: seq },
+  };
+  expect(eventsOf(application.asked).slice(1)).toEqual([deleted, deleted]);
 });
 
 test("the end of the server sends what waits", async () => {
