@@ -257,14 +257,28 @@ function checkNats(config: Config): void {
 const DAY_MS = 86_400_000;
 
 /** Who knows the URL could else say anything in this server's name. */
-const MIN_SECRET_CHARACTERS = 24;
+const MIN_SECRET_BYTES = 24;
+const BASE64_SECRET = /^whsec_([A-Za-z0-9+/]*)={0,2}$/;
 
 /** @throws ConfigError */
 function checkWebhooks(config: Config): void {
   if (!config.beforeSendUrl && !config.webhookUrl) return;
-  if (config.webhookSecret.length < MIN_SECRET_CHARACTERS)
+  const { webhookSecret: secret } = config;
+  if (!secret.startsWith("whsec_")) {
+    if (secret.length < MIN_SECRET_BYTES)
+      throw new ConfigError(
+        `--webhook-secret: with --before-send-url or --webhook-url it needs at least ${MIN_SECRET_BYTES} characters`,
+      );
+    return;
+  }
+  // What is no base64 would be decoded to less, or to nothing, which everybody can sign with.
+  const base64 = BASE64_SECRET.exec(secret)?.[1];
+  if (
+    base64 === undefined ||
+    Buffer.from(base64, "base64").length < MIN_SECRET_BYTES
+  )
     throw new ConfigError(
-      `--webhook-secret: with --before-send-url or --webhook-url it needs at least ${MIN_SECRET_CHARACTERS} characters`,
+      `--webhook-secret: after whsec_ it must be base64 of at least ${MIN_SECRET_BYTES} bytes`,
     );
 }
 

@@ -381,6 +381,19 @@ test.each(["--before-send-url", "--webhook-url"])(
     expect(line).toContain("--webhook-secret");
     expect(line).not.toContain(secret);
     expect(load([...given, "--webhook-secret", `${secret}s`])).toBeDefined();
+    const base64 = (bytes: number): string =>
+      `whsec_${Buffer.alloc(bytes, 7).toString("base64")}`;
+    for (const bad of [
+      base64(23),
+      `whsec_${"!".repeat(40)}`,
+      `${base64(30)}!`,
+    ]) {
+      const said = refusal(() => load([...given, "--webhook-secret", bad]));
+      expect(said).toContain("base64");
+      expect(said).not.toContain(bad);
+    }
+    for (const bytes of [24, 25, 26, 64])
+      expect(load([...given, "--webhook-secret", base64(bytes)])).toBeDefined();
   },
 );
 
