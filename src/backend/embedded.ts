@@ -83,6 +83,9 @@ function openBroker<From>(
   const options: EmbeddedOptions = {
     ...config,
     busyEventsPerMs: BUSY_EVENTS_PER_MS[config.durability],
+    onOutage: (reason) =>
+      logger.error({ reason }, "messages cannot be stored, and are refused"),
+    onRecovery: () => logger.info("messages are stored again"),
   };
   const retention = {
     dedupeWindowMs: Math.min(

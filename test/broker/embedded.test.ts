@@ -1,13 +1,18 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BrokerError, type RoomEvent } from "../../src/broker/broker.ts";
-import { EmbeddedBroker } from "../../src/broker/embedded/embedded.ts";
+import {
+  EmbeddedBroker,
+  type EmbeddedOptions,
+} from "../../src/broker/embedded/embedded.ts";
 import { MemoryStore } from "../../src/broker/embedded/memory-store.ts";
 import { SqliteStore } from "../../src/broker/embedded/sqlite-store.ts";
 import { FULL_WAL_BYTES, walBytes } from "../../src/broker/embedded/wal.ts";
 import { StoreError, type Store } from "../../src/broker/embedded/store.ts";
 import { TempFolder } from "../support/server.ts";
+import { Watchers } from "../support/watchers.ts";
 import {
   brokerContract,
   publish,
@@ -36,7 +41,7 @@ const STORE = {
 function openOn(
   store: Store,
   folder?: TempFolder,
-  options: Partial<typeof OPTIONS> = {},
+  options: Partial<EmbeddedOptions> = {},
 ): BrokerUnderTest {
   const delivered: { event: RoomEvent; origin: string | undefined }[] = [];
   const broker = new EmbeddedBroker<string>(
@@ -178,6 +183,47 @@ describe("the embedded broker", () => {
     expect(page.events.map((e) => e.seq)).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
     ]);
+  });
+
+  test("is not ready for as long as the store refuses, and finds out by itself when it does not", async () => {
+    using folder = new TempFolder();
+    const store = openSqlite(folder);
+    const log: string[] = [];
+    await using under = openOn(store, undefined, {
+      onOutage: (reason: string) => log.push(reason),
+      onRecovery: () => log.push("again"),
+    });
+    const { broker } = under;
+    const trials = new Watchers();
+    let tried = 0;
+    const probe = store.probe.bind(store);
+    store.probe = () => {
+      tried++;
+      try {
+        probe();
+      } finally {
+        trials.changed();
+      }
+    };
+    await publish(broker, draft("a", "one"), "");
+    expect(broker.ready).toBe(true);
+    const stranger = new Database(join(folder.path, "log.db"));
+    stranger.run("BEGIN IMMEDIATE");
+    for (let i = 0; i < 3; i++)
+      await publish(broker, draft("a", "two"), "").catch(() => {});
+    for (let n = 1; n <= 3; n++) {
+      await trials.until(() => tried === n);
+      expect(broker.ready).toBe(false);
+    }
+    stranger.run("ROLLBACK");
+    stranger.close();
+    await trials.until(() => tried === 4);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(broker.ready).toBe(true);
+    expect(log).toEqual(["database is locked", "again"]);
+    expect(await publish(broker, draft("a", "two"), "")).toMatchObject({
+      seq: 2,
+    });
   });
 
   test("holds commits while the gate is held, and loses nothing", async () => {

@@ -154,6 +154,28 @@ test("a stranger who locks the log", async () => {
   await restarted(server, folder.path, "SIGTERM");
 });
 
+test("readiness turns green again without any message, and the log tells of both", async () => {
+  using folder = new TempFolder();
+  await using server = await ServerProcess.start(folder.path, ...FLAGS);
+  using client = await Client.connect(server.url);
+  await client.join("a");
+  const stranger = new Database(join(folder.path, "log.db"));
+  stranger.run("BEGIN IMMEDIATE");
+  expect(await client.say("a", "x")).toMatchObject({ code: "unavailable" });
+  expect(await healthOf(server)).toBe(503);
+  stranger.run("ROLLBACK");
+  while ((await healthOf(server)) !== 200) await Bun.sleep(10);
+  stranger.close();
+  server.process.kill("SIGTERM");
+  const told = (await server.remainingOutput()).trim().split("\n");
+  expect(told.map((line) => JSON.parse(line))).toMatchObject([
+    { level: "error", reason: "database is locked" },
+    { level: "info", msg: "messages are stored again" },
+    { msg: "draining" },
+    { msg: "done" },
+  ]);
+});
+
 test("a damaged history: messages are taken, and the server says that it is not well", async () => {
   using folder = new TempFolder();
   {

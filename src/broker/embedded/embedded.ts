@@ -10,10 +10,11 @@ import type {
 } from "../broker.ts";
 import { BrokerError, deletionDraft } from "../broker.ts";
 import { CommitStats } from "../../stats/commit-stats.ts";
+import { Outage, type OutageListener } from "./outage.ts";
 import { Pacer } from "./pacer.ts";
 import { StoreError, type NewEvent, type Store } from "./store.ts";
 
-export interface EmbeddedOptions {
+export interface EmbeddedOptions extends Partial<OutageListener> {
   readonly commitPaceMs: number;
   readonly busyEventsPerMs: number;
   readonly maxUncommittedEvents: number;
@@ -46,8 +47,6 @@ interface Waiting<Origin> extends Publish<Origin> {
 }
 
 const RETRY_AFTER_MS = 500;
-/** How long a refused commit tells of the next one. Then it is for a message to find out: nothing else writes. */
-const FAILING_MS = 5000;
 
 const overloaded = (message: string): BrokerError =>
   new BrokerError("overloaded", message, RETRY_AFTER_MS);
@@ -88,8 +87,7 @@ export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
   readonly commits = new CommitStats();
   #held = false;
   #lastTs = 0;
-  /** Of the last commit, if the store refused it. */
-  #failedAt = -Infinity;
+  readonly #outage: Outage;
 
   constructor(
     private readonly store: Store,
@@ -97,12 +95,19 @@ export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
     private readonly options: EmbeddedOptions,
   ) {
     this.#pacer = new Pacer(options.commitPaceMs, options.busyEventsPerMs);
+    const { onOutage = () => {}, onRecovery = () => {} } = options;
+    this.#outage = new Outage(
+      () => {
+        if (this.#held) return false;
+        this.store.probe();
+        return true;
+      },
+      { onOutage, onRecovery },
+    );
   }
 
   get ready(): boolean {
-    return (
-      !this.store.failing && performance.now() - this.#failedAt >= FAILING_MS
-    );
+    return !this.store.failing && !this.#outage.lasts;
   }
 
   get epoch(): string {
@@ -288,6 +293,7 @@ export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
   async close(): Promise<void> {
     this.resume();
     await this.flush();
+    this.#outage.close();
     await this.store.close();
   }
 
@@ -358,9 +364,8 @@ export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
     const began = performance.now();
     try {
       this.store.append(events);
-      this.#failedAt = -Infinity;
+      this.#outage.taken();
     } catch (error) {
-      this.#failedAt = performance.now();
       this.#refuse(batch, error);
       this.#settleFlushes();
       return;
@@ -398,6 +403,7 @@ export class EmbeddedBroker<Origin> implements MainBroker<Origin> {
     }
     // Anything but a refusal of the store is a mistake in this program: better to crash than to go on with wrong heads.
     if (!(error instanceof StoreError)) throw error;
+    this.#outage.refused(error.message);
     const failure = new BrokerError(
       "unavailable",
       `not stored: ${error.message}`,

@@ -131,6 +131,14 @@ export class Log {
     return first;
   }
 
+  /**
+   * Writes a page without changing anything.
+   * @throws StoreError
+   */
+  probe(): void {
+    this.#transaction(() => setMeta(this.#db, "clean", "0"));
+  }
+
   /** Removes rows while nothing is written. @returns whether there is more to remove */
   removeSome(removable: number): boolean {
     const upto = Math.min(removable, this.#removed + REMOVED_WHEN_IDLE);

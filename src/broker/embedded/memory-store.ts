@@ -138,6 +138,10 @@ export class MemoryStore implements Store {
     return { events: found, more };
   }
 
+  probe(): void {
+    // Memory takes everything.
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

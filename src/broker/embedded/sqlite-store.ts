@@ -151,6 +151,10 @@ export class SqliteStore implements Store {
       this.#move();
   }
 
+  probe(): void {
+    this.#log.probe();
+  }
+
   find(
     keyHash: number,
     room: string,

@@ -17,6 +17,12 @@ export interface Store {
    */
   append(batch: readonly NewEvent[]): void;
 
+  /**
+   * Writes what changes nothing, to see whether a batch would be taken.
+   * @throws StoreError
+   */
+  probe(): void;
+
   /** @throws StoreError */
   read(room: string, range: Range): Page;
 
