@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { basename } from "node:path";
 import { isatty } from "node:tty";
 import packageJson from "../package.json" with { type: "json" };
 import { exposureWarnings } from "./auth/exposure.ts";
@@ -14,6 +15,11 @@ const STDOUT = 1;
 /** For the log's last lines, if whoever reads it is slow. */
 const FLUSH_MS = 1000;
 
+/** How it was started: inside the executable, modules are not where they were as source. */
+const command = import.meta.path.endsWith("/src/server.ts")
+  ? "bun run src/server.ts"
+  : basename(process.execPath);
+
 /** Before there is a server, or a log: one line for whoever starts it. */
 function refuse(message: string): never {
   console.error(`roomcast: ${message}`);
@@ -23,7 +29,7 @@ function refuse(message: string): never {
 function readConfig(): Config {
   const commandLine = parseCommandLine(process.argv.slice(2));
   if (commandLine.help) {
-    process.stdout.write(helpText());
+    process.stdout.write(helpText(command));
     process.exit(0);
   }
   if (commandLine.version) {

@@ -46,7 +46,9 @@ test("tells its version and its options", async () => {
   const run = async (flag: string): Promise<string> =>
     await Bun.spawn([program, flag], { cwd: folder.path }).stdout.text();
   expect(await run("--version")).toBe(`${packageJson.version}\n`);
-  expect(await run("--help")).toContain("--drain-timeout-ms");
+  const help = await run("--help");
+  expect(help).toContain("--drain-timeout-ms");
+  expect(help).toContain("Usage: roomcast [options]");
 });
 
 test.each([1, 2])(

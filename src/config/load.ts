@@ -283,7 +283,7 @@ function checkWebhooks(config: Config): void {
 }
 
 /** The text of `--help`, from the same table. */
-export function helpText(): string {
+export function helpText(command = "bun run src/server.ts"): string {
   const rows = OPTION_KEYS.map((key) => {
     const spec: OptionSpec = OPTIONS[key];
     const fallback =
@@ -312,7 +312,7 @@ export function helpText(): string {
   return [
     "roomcast: a chat server",
     "",
-    "Usage: bun run src/server.ts [options]",
+    `Usage: ${command} [options]`,
     "",
     `  ${"option".padEnd(flags)}  ${"unit".padEnd(units)}  ${"default".padStart(fallbacks)}`,
     ...lines,
