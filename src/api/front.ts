@@ -9,7 +9,7 @@ import {
 } from "./answer.ts";
 import { ApiKeys, bearerOf } from "./keys.ts";
 import type { Moderators } from "./moderators.ts";
-import { openApiText } from "./openapi.ts";
+import { openApi } from "./openapi.ts";
 import { statusClass, type GatewayStats } from "../stats/gateway-stats.ts";
 
 /** Answers a request that has shown a key, in this thread or by way of another. Never rejects. */
@@ -42,6 +42,8 @@ export function createApiFront(
   const keys = new ApiKeys(config.apiKey);
   const maxBytes = maxBodyBytes(config);
   let underWay = 0;
+  /** Made for the first who asks. */
+  let document: string | undefined;
 
   async function answer(
     request: Request,
@@ -52,7 +54,8 @@ export function createApiFront(
     if (path === "/openapi.json") {
       if (request.method !== "GET" && request.method !== "HEAD")
         throw methodNotAllowed(request.method, ["GET"]);
-      return { status: 200, body: openApiText(), headers: {} };
+      document ??= JSON.stringify(openApi(config));
+      return { status: 200, body: document, headers: {} };
     }
     await admit(request, path);
     if (request.url.length > MAX_TARGET_CHARACTERS)

@@ -1,4 +1,6 @@
-import { MAX_ID_CHARACTERS } from "../protocol/validate.ts";
+import type { Config } from "../config/options.ts";
+import { MAX_ID_CHARACTERS, MAX_ROOM_BYTES } from "../protocol/validate.ts";
+import { MAX_USER_BYTES } from "./request.ts";
 import type { Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 
@@ -28,12 +30,49 @@ const error = (status: number): object => ({
   },
 });
 
-/** A room is text of at most 128 bytes, and so on: what the pattern of a path cannot say is said where it is refused. */
 const PARAMETERS: Readonly<Record<string, object>> = {
-  room: { type: "string", description: "A room's name, percent-encoded" },
-  user: { type: "string", description: "A user's id, percent-encoded" },
-  seq: { type: "integer", minimum: 0, description: "A message's seq" },
+  room: {
+    type: "string",
+    description: "A room's name, percent-encoded",
+    "x-name": true,
+    "x-max-bytes": MAX_ROOM_BYTES,
+  },
+  user: {
+    type: "string",
+    description: "A user's id, percent-encoded",
+    "x-name": true,
+    "x-max-bytes": MAX_USER_BYTES,
+  },
+  seq: {
+    type: "integer",
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: "A message's seq",
+  },
 };
+
+/** What `checkName` takes, but for its length in bytes. */
+const NAME = {
+  minLength: 1,
+  pattern: "^(?!\\.{1,2}$)[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$",
+};
+
+/**
+ * A schema as the document tells it: limits are those of this server, in bytes of UTF-8, which JSON Schema has no word for; and as
+ * far as it has one, in characters.
+ */
+function told(schema: object, config: Config): object {
+  return JSON.parse(JSON.stringify(schema), (_key, value) => {
+    if (value?.["x-max-bytes"] === undefined) return value;
+    const { "x-max-bytes": most, "x-name": isName, ...rest } = value;
+    const bytes =
+      typeof most === "number" ? most : config[most as keyof Config];
+    const limit = bytes === Infinity ? {} : { "x-max-bytes": bytes };
+    if (rest.type !== "string") return { ...rest, ...limit };
+    const length = bytes === Infinity ? {} : { maxLength: bytes };
+    return { ...rest, ...(isName ? NAME : {}), ...length, ...limit };
+  });
+}
 
 function parametersOf({ path, query, idempotencyKey }: Route): object[] {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
@@ -51,7 +90,10 @@ function parametersOf({ path, query, idempotencyKey }: Route): object[] {
     required: false,
     description:
       "Becomes the message's `id`; how long it is known, `--dedupe-window-ms` tells",
-    schema: { type: "string", pattern: `^[ -~]{1,${MAX_ID_CHARACTERS}}$` },
+    schema: {
+      type: "string",
+      pattern: `^[!-~]([ -~]{0,${MAX_ID_CHARACTERS - 2}}[!-~])?$`,
+    },
   };
   return [...inPath, ...inQuery, ...(idempotencyKey ? [key] : [])];
 }
@@ -92,11 +134,11 @@ function operation(route: Route): object {
 }
 
 /** The OpenAPI document of the table of routes (https://spec.openapis.org/oas/v3.1.1). */
-export function openApi(): object {
+export function openApi(config: Config): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of ROUTES)
     (paths[route.path] ??= {})[route.method.toLowerCase()] = operation(route);
-  return {
+  const document = {
     openapi: "3.1.0",
     info: {
       title: "roomcast, for the application's back end",
@@ -134,8 +176,5 @@ export function openApi(): object {
       },
     },
   };
+  return told(document, config);
 }
-
-let text: string | undefined;
-
-export const openApiText = (): string => (text ??= JSON.stringify(openApi()));

@@ -1,9 +1,19 @@
 import Type from "typebox";
+import { MAX_USER_BYTES } from "./request.ts";
 
 /** The parts of requests and answers. Unknown keys of requests are ignored. */
 
 export const Room = Type.String({ description: "A room's name" });
 export const User = Type.String({ description: "A user's id" });
+
+/**
+ * What a request gives as a name or a text. Handlers check the rest of it, whose errors say more than a schema's; the document
+ * tells it: `x-max-bytes` is a number or an option.
+ */
+const name = (description: string, most: number | "maxNameBytes") =>
+  Type.String({ description, "x-name": true, "x-max-bytes": most });
+const GivenUser = name("A user's id", MAX_USER_BYTES);
+
 export const Seq = Type.Integer({
   minimum: 0,
   maximum: Number.MAX_SAFE_INTEGER,
@@ -83,14 +93,20 @@ export const MessageList = Type.Object({
 });
 
 export const NewMessage = Type.Object({
-  user: User,
+  user: GivenUser,
   from: Type.Optional(
-    Type.String({
-      description: "The display name; the user's id where it is left out",
+    name(
+      "The display name; the user's id where it is left out",
+      "maxNameBytes",
+    ),
+  ),
+  text: Type.String({ "x-max-bytes": "maxTextBytes" }),
+  data: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), {
+      description: "An object; `x-max-bytes` is for its JSON",
+      "x-max-bytes": "maxDataBytes",
     }),
   ),
-  text: Type.String(),
-  data: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
 
 export const Sent = Type.Object({
@@ -122,7 +138,7 @@ const End = Type.Union([Time, Type.Null()], {
 });
 
 export const NewSanction = Type.Object({
-  user: User,
+  user: GivenUser,
   seconds: Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -149,7 +165,7 @@ export const SanctionList = Type.Object({
 export const MAX_USERS_ASKED = 1000;
 
 export const UserList = Type.Object({
-  users: Type.Array(User, { maxItems: MAX_USERS_ASKED }),
+  users: Type.Array(GivenUser, { maxItems: MAX_USERS_ASKED }),
 });
 
 export const Online = Type.Object({ online: Type.Array(User) });
