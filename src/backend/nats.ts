@@ -11,6 +11,7 @@ import { SharedSanctions } from "../nodes/shared-sanctions.ts";
 import { newNodeId } from "../nodes/subjects.ts";
 import { webhookFigures, withWebhooks } from "../webhooks/webhooks.ts";
 import type { Backend, BackendListener } from "./backend.ts";
+import { logReadiness } from "./readiness.ts";
 
 const DAY_MS = 86_400_000;
 /** What waits in memory for NATS, beside `--nats-max-in-flight`. */
@@ -94,6 +95,11 @@ export async function openNats<From>(
     await sanctions.load().catch((error: Error) => {
       throw new NatsError(`bans and mutes cannot be read: ${error.message}`);
     });
+    const unwatch = logReadiness(
+      () => nats.ready,
+      logger,
+      `NATS at ${nats.servers} is not there, or does not take them`,
+    );
     return {
       broker,
       directory,
@@ -113,6 +119,7 @@ export async function openNats<From>(
       },
       historyIn: `NATS at ${nats.servers}`,
       async close() {
+        unwatch();
         await broker.flush();
         // The other nodes need not wait for silence to know that nobody is here any more.
         await nodes.close();

@@ -1,8 +1,11 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { loadConfig, parseCommandLine } from "../../../src/config/load.ts";
+import { startOnNats } from "../../../src/roomcast.ts";
 import { Client } from "../../support/client.ts";
 import { sample, sampleWhen, scrape } from "../../support/metrics.ts";
 import { natsServer, NatsServers, tellSkipped } from "../../support/nats.ts";
 import { NatsGateway } from "../../support/nats-gateway.ts";
+import { Watchers } from "../../support/watchers.ts";
 import { freshPrefix } from "./support.ts";
 
 tellSkipped("health and metrics of a server over NATS");
@@ -54,5 +57,51 @@ test.skipIf(!natsServer).each([1, 2])(
     await becomes(`${http}/health/ready`, 200);
     const after = await sampleWhen(http, "nats_up", (up) => up === 1);
     expect(sample(after, "nats_reconnects_total")).toBe(1);
+  },
+);
+
+test.skipIf(!natsServer)(
+  "the log tells when NATS is gone and when it is back, once each",
+  async () => {
+    await using servers = await NatsServers.start(1);
+    const log: { level: string; msg: string; reason?: string }[] = [];
+    const watchers = new Watchers();
+    const flags = [
+      "--port",
+      "0",
+      "--host",
+      "127.0.0.1",
+      "--nats",
+      servers.urls,
+    ];
+    const roomcast = await startOnNats(
+      loadConfig(
+        parseCommandLine([...flags, "--nats-prefix", freshPrefix()]),
+        {},
+      ),
+      (reason) => {
+        throw new Error(reason);
+      },
+      {
+        write(line) {
+          log.push(JSON.parse(line));
+          watchers.changed();
+        },
+      },
+    );
+    await servers.servers[0]!.kill();
+    await watchers.until(() => log.length > 0);
+    servers.servers[0]!.start();
+    await watchers.until(() => log.length > 1);
+    expect(log).toMatchObject([
+      {
+        level: "error",
+        msg: "messages cannot be stored, and are refused",
+        reason: expect.stringContaining("NATS at "),
+      },
+      { level: "info", msg: "messages are stored again" },
+    ]);
+    await roomcast.drain();
+    expect(log).toHaveLength(2);
   },
 );
