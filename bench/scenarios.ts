@@ -137,6 +137,32 @@ function threads(): Record<string, Variant> {
   );
 }
 
+/** The loads of the small rooms and of a large one, with counting for metrics and without. */
+function watched(): Record<string, Variant> {
+  const shared: Partial<Variant> = {
+    tier: "full",
+    control: "roomcast-uncounted",
+    peers: ["roomcast-uncounted", "roomcast"],
+  };
+  return {
+    "5000": {
+      ...shared,
+      title: "5,000 in a room, 20 messages/s: 100,000 deliveries/s",
+      groups: room(5000, 20),
+      warmup_seconds: 2,
+      seconds: 4,
+    },
+    "500x2-busy": {
+      ...shared,
+      title: "500 rooms of 2, 20,000 messages/s in all",
+      groups: [{ name: "small", rooms: 500, members: 2, rate: 40 }],
+      warmup_seconds: 4,
+      seconds: 4,
+      columns: WITH_ACKS,
+    },
+  };
+}
+
 /** One gateway alone, one on NATS, two on NATS: by streams, and by servers that keep each message. */
 function cluster(): Record<string, Variant> {
   const variants: Record<string, Variant> = {};
@@ -412,6 +438,11 @@ export function scenarios(openFiles: number): Scenario[] {
       "threads",
       "the same load with one and two gateway threads",
       threads(),
+    ),
+    scenario(
+      "watched",
+      "the same load with counting for metrics and without",
+      watched(),
     ),
     scenario(
       "cluster",

@@ -45,6 +45,14 @@ describe("the README", () => {
       if (script !== "src") expect(packageJson.scripts).toHaveProperty(script);
   });
 
+  test("no page holds the marks of an unfinished merge", async () => {
+    const pages = new Bun.Glob("{*,bench/**/*,src/**/*}.md").scanSync(root);
+    for (const page of pages)
+      expect(await Bun.file(join(root, page)).text(), page).not.toMatch(
+        /^(<{7} |={7}$|\|? ?={7} |>{7} |(> ){6}>)/m,
+      );
+  });
+
   test("links only to files that exist", async () => {
     for (const [, path] of readme.matchAll(/\]\(((?!http)[^)]+)\)/g))
       expect(await Bun.file(join(root, path!)).exists(), path).toBe(true);

@@ -7,7 +7,7 @@ import {
   ROOMCAST_NATS_2,
 } from "./nats.ts";
 import type { Peer } from "./peer.ts";
-import { ROOMCAST } from "./roomcast.ts";
+import { ROOMCAST, ROOMCAST_UNCOUNTED } from "./roomcast.ts";
 import { SOCKETIO } from "./socketio.ts";
 import { WS } from "./ws.ts";
 
@@ -18,6 +18,7 @@ export const PEERS: readonly Peer[] = [
   JETSTREAM,
   NATS_BROKER,
   ROOMCAST,
+  ROOMCAST_UNCOUNTED,
   ROOMCAST_NATS,
   ROOMCAST_NATS_2,
   WS,

@@ -26,6 +26,8 @@ export interface Peer {
    * what it measured.
    */
   nats?: { gateways: number };
+  /** It takes part only in cases that name it. */
+  onlyNamed?: true;
   /** Path of the sockets, with a slash. */
   path: string;
   /** Why it cannot be started on this machine; null if it can. */

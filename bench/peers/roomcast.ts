@@ -31,3 +31,18 @@ export const ROOMCAST: Peer = {
   ],
   template: (format) => TEMPLATES[`roomcast-${format}`]!,
 };
+
+const UNCOUNTED = new URL("../special/uncounted.ts", import.meta.url).pathname;
+
+/** The same without counting for `/metrics`, to see what that costs. */
+export const ROOMCAST_UNCOUNTED: Peer = {
+  ...ROOMCAST,
+  name: "roomcast-uncounted",
+  title: "roomcast, uncounted",
+  does: "the same, with all counting for metrics taken out of its source",
+  onlyNamed: true,
+  command(place) {
+    const [bun, run, ...rest] = ROOMCAST.command(place);
+    return [bun!, run!, "--preload", UNCOUNTED, ...rest];
+  },
+};

@@ -30,7 +30,8 @@ export interface Case {
   kind: Kind;
   tier: Tier;
   /** The peer whose figures the ratios are made of. */
-  control: "bare" | "bare-json" | "roomcast" | "jetstream";
+  control:
+    "bare" | "bare-json" | "jetstream" | "roomcast" | "roomcast-uncounted";
   /** Names of the only peers that take part; null for all that can. */
   peers: readonly string[] | null;
   /** What a peer needs to take part. */

@@ -25,8 +25,9 @@ export interface Rounds {
 
 /** Whether a peer takes part in a case; the reason if not, "" for none that is told. Controls stand in for what they lack. */
 export function unable(one: Case, peer: Peer): string | null {
-  if (one.peers === null ? peer.nats : !one.peers.includes(peer.name))
-    return "";
+  const named =
+    one.peers?.includes(peer.name) ?? !(peer.nats || peer.onlyNamed);
+  if (!named) return "";
   const isControl = one.control === peer.name;
   const otherControl = peer.name.startsWith("bare") && !isControl;
   if (otherControl) return "";

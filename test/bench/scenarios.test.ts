@@ -27,6 +27,7 @@ test("has every scenario, each with cases, each case once", () => {
       "crash",
       "stored",
       "threads",
+      "watched",
       "cluster",
     ].toSorted(),
   );
