@@ -46,7 +46,10 @@ describe("the README", () => {
   });
 
   test("no page holds the marks of an unfinished merge", async () => {
-    const pages = new Bun.Glob("{*,bench/**/*,src/**/*}.md").scanSync(root);
+    const pages = ["*.md", "bench/**/*.md", "src/**/*.md"].flatMap(
+      (pattern) => [...new Bun.Glob(pattern).scanSync(root)],
+    );
+    expect(pages).toContain("bench/README.md");
     for (const page of pages)
       expect(await Bun.file(join(root, page)).text(), page).not.toMatch(
         /^(<{7} |={7}$|\|? ?={7} |>{7} |(> ){6}>)/m,
