@@ -9,6 +9,7 @@ import { DEAD_AFTER_MS, NodeDirectory } from "../nodes/node-directory.ts";
 import type { Command } from "../nodes/commands.ts";
 import { SharedSanctions } from "../nodes/shared-sanctions.ts";
 import { newNodeId } from "../nodes/subjects.ts";
+import { WideRoster, answerQuestion } from "../nodes/wide-roster.ts";
 import { webhookFigures, withWebhooks } from "../webhooks/webhooks.ts";
 import type { Backend, BackendListener } from "./backend.ts";
 import { logReadiness } from "./readiness.ts";
@@ -66,10 +67,17 @@ export async function openNats<From>(
   let directory: NodeDirectory | undefined;
   let sanctions: SharedSanctions | undefined;
   let here: Reach | undefined;
-  const carryOut = (command: Command): number | Promise<number> =>
-    (command.act === "look"
-      ? sanctions?.look(command.seq)
-      : here?.carryOut(command)) ?? 0;
+  const carryOut = (command: Command): unknown => {
+    switch (command.act) {
+      case "look":
+        return sanctions?.look(command.seq) ?? 0;
+      case "rooms":
+      case "members":
+        return directory && answerQuestion(directory, command);
+      default:
+        return here?.carryOut(command) ?? 0;
+    }
+  };
   try {
     directory = await NodeDirectory.open(
       {
@@ -103,7 +111,7 @@ export async function openNats<From>(
     return {
       broker,
       directory,
-      roster: directory,
+      roster: new WideRoster(nodes),
       reach(reach) {
         here = reach;
         return { carryOut: (order) => carryOutAtAll(nodes, order) };

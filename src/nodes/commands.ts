@@ -7,8 +7,18 @@ export interface Look {
   readonly seq: number;
 }
 
-/** What a node can have all others do. */
-export type Command = Order | Look;
+/** What a node knows of rooms: those after a name, or the users of one after an id. */
+export type Question =
+  | { readonly act: "rooms"; readonly after: string; readonly limit: number }
+  | {
+      readonly act: "members";
+      readonly room: string;
+      readonly after: string;
+      readonly limit: number;
+    };
+
+/** What a node can have all others do, or tell. */
+export type Command = Order | Look | Question;
 
 /** What all nodes answered. */
 export interface Replies {

@@ -292,6 +292,10 @@ export class NodeDirectory implements Directory {
     return { connections, users: this.#online.count };
   }
 
+  get up(): boolean {
+    return this.#line.up;
+  }
+
   /** Other nodes that live. */
   get nodes(): string[] {
     return [...this.#peers.all.keys()];

@@ -34,6 +34,28 @@ test.skipIf(!natsServer).each([1, 3])(
       expect(got).toMatchObject({ seq: sent.body.seq, user: "u" });
     expect((await back.get("/rooms/r/messages")).body.messages).toHaveLength(1);
 
+    // Also of rooms that nobody at this server is in.
+    const rooms = [
+      { room: "other", users: 1 },
+      { room: "r", users: 2 },
+    ];
+    for (;;) {
+      const { body } = await back.get("/rooms");
+      if (Bun.deepEquals(body, { rooms, next: null })) break;
+      await Bun.sleep(10);
+    }
+    expect((await back.get("/rooms?limit=1")).body).toEqual({
+      rooms: rooms.slice(0, 1),
+      next: "other",
+    });
+    expect((await back.get("/rooms/other/members")).body).toEqual({
+      count: 1,
+      members: [also.user],
+      next: null,
+    });
+    expect((await back.get("/rooms/other")).body).toMatchObject({ users: 1 });
+    expect((await back.get("/rooms/nowhere/members")).body.count).toBe(0);
+
     const user = ann.user.id;
     while (!(await back.get(`/users/${user}`)).body.online) await Bun.sleep(10);
     const path = `/rooms/r/members/${user}`;
