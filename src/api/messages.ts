@@ -1,5 +1,7 @@
 import Type from "typebox";
+import { FOR_GOOD } from "../data/sanctions-file.ts";
 import { toMessage } from "../gateway/entry.ts";
+import type { Sanctions } from "../gateway/sanctions.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import {
   checkData,
@@ -13,6 +15,25 @@ import { route } from "./route.ts";
 import { Limit, MessageList, NewMessage, Sent, Seq } from "./schemas.ts";
 
 const OVERLOADED_RETRY_MS = 1000;
+
+/** @throws ProtocolError the user may not send there, and until when */
+function checkSanctions(list: Sanctions, user: string, room: string): void {
+  const now = Date.now();
+  for (const kind of ["ban", "mute"] as const) {
+    const until = Math.max(
+      list.until(kind, user, ""),
+      list.until(kind, user, room),
+    );
+    if (until <= now) continue;
+    const forGood = until === FOR_GOOD;
+    const end = forGood ? "" : ` until ${new Date(until).toISOString()}`;
+    throw new ProtocolError(
+      kind === "ban" ? "banned" : "muted",
+      `user ${quote(user)} may not send to room ${quote(room)}${end}`,
+      forGood ? undefined : until - now,
+    );
+  }
+}
 
 export const MESSAGE_ROUTES = [
   route({
@@ -75,13 +96,7 @@ export const MESSAGE_ROUTES = [
         from,
         body.from === undefined ? MAX_USER_BYTES : config.maxNameBytes,
       );
-      const now = Date.now();
-      for (const kind of ["ban", "mute"] as const)
-        if (ports.sanctions.list.holds(kind, user, room, now))
-          throw new ProtocolError(
-            kind === "ban" ? "banned" : "muted",
-            `user ${quote(user)} may not send to room ${quote(room)}`,
-          );
+      checkSanctions(ports.sanctions.list, user, room);
       checkText(text, config.maxTextBytes);
       const dataJson =
         data === undefined ? undefined : checkData(data, config.maxDataBytes);

@@ -123,7 +123,10 @@ export const Sent = Type.Object({
 export const UserState = Type.Object({
   user: User,
   online: Type.Boolean(),
-  connections: Count,
+  connections: Type.Integer({
+    minimum: 0,
+    description: "Over NATS, those at another server count as one",
+  }),
 });
 
 export const Reached = Type.Object({

@@ -210,7 +210,14 @@ describe("a muted user", () => {
     );
     expect(
       await back.post("/rooms/r/messages", { user, text: "x" }),
-    ).toMatchObject({ status: 403, body: { code: "muted" } });
+    ).toMatchObject({
+      status: 403,
+      body: {
+        code: "muted",
+        message: expect.stringContaining('"r" until 20'),
+        retry_after_ms: expect.any(Number),
+      },
+    });
     const heard = clients.map((client) => event(client, "r", "hello"));
     await bob.say("r", "hello");
     await Promise.all(heard);
