@@ -17,8 +17,8 @@ export type ApiHandler = (request: ApiRequest) => Promise<ApiAnswer>;
 
 const PREFIX = "/api/v1";
 const KIB = 1024;
-/** Requests under way in one thread, at most. */
-const MAX_UNDER_WAY = 64;
+/** Requests under way in one thread, at most. Each may hold a body. */
+const MAX_UNDER_WAY = 256;
 /** From the head of a request to the last byte of its body. */
 const BODY_MS = 10_000;
 const MAX_TARGET_CHARACTERS = 4 * KIB;

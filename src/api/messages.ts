@@ -96,18 +96,20 @@ export const MESSAGE_ROUTES = [
         from,
         body.from === undefined ? MAX_USER_BYTES : config.maxNameBytes,
       );
-      checkSanctions(ports.sanctions.list, user, room);
       checkText(text, config.maxTextBytes);
       const dataJson =
         data === undefined ? undefined : checkData(data, config.maxDataBytes);
-      if (ports.overloaded(room))
+      const draft = { room, user, from, text, id, data, dataJson };
+      // What is stored needs nobody's leave any more: to refuse it would tell the caller that it is not.
+      const repeated = ports.repeat(draft);
+      if (!repeated) checkSanctions(ports.sanctions.list, user, room);
+      if (!repeated && ports.overloaded(room))
         throw new ProtocolError(
           "overloaded",
           `room ${quote(room)} receives more than it can pass on`,
           OVERLOADED_RETRY_MS,
         );
-      const draft = { room, user, from, text, id, data, dataJson };
-      const { seq, ts, duplicate } = await ports.publish(draft);
+      const { seq, ts, duplicate } = await (repeated ?? ports.publish(draft));
       return duplicate
         ? { status: 200, body: { room, id, seq, epoch, ts, duplicate } }
         : { status: 201, body: { room, id, seq, epoch, ts } };

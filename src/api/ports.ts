@@ -1,4 +1,5 @@
 import {
+  BrokerError,
   publishForNobody,
   type Deletion,
   type Draft,
@@ -26,6 +27,11 @@ export interface ApiPorts {
 
   /** @throws BrokerError (as a rejection) */
   read(room: string, range: Range): Promise<Page>;
+  /**
+   * Answers where a message's id is known here already. What is not, over NATS, `publish` finds out.
+   * @throws BrokerError (as a rejection)
+   */
+  repeat(draft: Draft): Promise<Published> | undefined;
   /** Publishes for nobody's connection. @throws BrokerError (as a rejection) */
   publish(draft: Draft): Promise<Published>;
   /**
@@ -45,6 +51,13 @@ export function apiPorts<Origin>(
   reach: Reach,
   sanctions: SanctionKeeper,
 ): ApiPorts {
+  async function counted(publish: Promise<Published>): Promise<Published> {
+    const published = await publish;
+    if (published.duplicate) fanout.stats.duplicates++;
+    else fanout.stats.eventsIn++;
+    return published;
+  }
+
   return {
     config,
     epoch: broker.epoch,
@@ -58,12 +71,20 @@ export function apiPorts<Origin>(
         await reach.carryOut({ act: "bury", room, target });
       return deletion;
     },
-    async publish(draft) {
-      const published = await publishForNobody(broker, draft);
-      if (published.duplicate) fanout.stats.duplicates++;
-      else fanout.stats.eventsIn++;
-      return published;
+    repeat(draft) {
+      const { promise, resolve, reject } = Promise.withResolvers<Published>();
+      const known = broker.repeat(
+        draft,
+        // Of nobody's connection; it is only handed back.
+        undefined as Origin,
+        (_draft, _origin, outcome) => {
+          if (outcome instanceof BrokerError) reject(outcome);
+          else resolve(outcome);
+        },
+      );
+      return known ? counted(promise) : undefined;
     },
+    publish: (draft) => counted(publishForNobody(broker, draft)),
     overloaded: (room) => fanout.overloaded(room),
   };
 }

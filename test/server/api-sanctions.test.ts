@@ -232,6 +232,22 @@ describe("a muted user", () => {
     for (const client of clients) client.close();
   });
 
+  test("is told of what is stored already, and of nothing else", async () => {
+    await using server = serve();
+    const back = await BackEnd.at(server.http);
+    const send = async (key: string) => {
+      const message = { user: "ann", text: "x" };
+      const answer = await back.post("/rooms/r/messages", message, {
+        "idempotency-key": key,
+      });
+      return [answer.status, answer.body.seq];
+    };
+    expect(await send("one")).toEqual([201, 1]);
+    await back.post("/rooms/r/mutes", { user: "ann" });
+    expect(await send("one")).toEqual([200, 1]);
+    expect(await send("two")).toEqual([403, undefined]);
+  });
+
   test("may send when the mute has ended, and it is forgotten", async () => {
     await using server = serve();
     const back = await BackEnd.at(server.http);

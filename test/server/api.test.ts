@@ -176,6 +176,35 @@ describe("the way in", () => {
     expect(stats.apiAnswers).toEqual({ "2xx": 0, "4xx": 1, "5xx": 0 });
   });
 
+  test("has so many requests under way, and refuses more until one ends", async () => {
+    const waiting: (() => void)[] = [];
+    const front = createApiFront(
+      loadConfig(parseCommandLine(["--api-key", KEY]), {}),
+      () =>
+        new Promise((resolve) =>
+          waiting.push(() => resolve({ status: 200, body: "", headers: {} })),
+        ),
+      nobodyModerates(),
+      createLogger("silent", { write: () => {} }),
+      new GatewayStats(),
+    );
+    const pathname = "/api/v1/rooms";
+    const ask = (): Promise<Response> =>
+      front(new Request(`http://x${pathname}`, { headers: bearer }), pathname)!;
+    const first = range(1, 256).map(ask);
+    const refused = await ask();
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get("retry-after")).toBe("1");
+    expect(await refused.json()).toMatchObject({ code: "overloaded" });
+    for (const end of waiting) end();
+    for (const answer of await Promise.all(first))
+      expect(answer.status).toBe(200);
+    const next = ask();
+    await new Promise((resolve) => setImmediate(resolve));
+    waiting.at(-1)!();
+    expect((await next).status).toBe(200);
+  });
+
   test("takes no more of a body than it may, whatever the headers say", async () => {
     await using server = serve();
     const path = `${server.http}/api/v1/users/online`;
