@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { BackEnd, KEY } from "../support/api.ts";
 import { Client } from "../support/client.ts";
 import { sample, sampleWhen, scrape } from "../support/metrics.ts";
@@ -8,6 +8,9 @@ import { event, range, say } from "./helpers.ts";
 import { OPCODE, RawSocket, refusal } from "./raw-socket.ts";
 
 /** What `/metrics` tells of a conversation, on the running server. */
+
+// The preload's reaches only the first file of a run. It only ends what hangs.
+setDefaultTimeout(60_000);
 
 const FREE = ["--max-messages-per-second", "0"];
 
