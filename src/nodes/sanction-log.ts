@@ -152,10 +152,10 @@ function logged({ seq, body }: Stored): LoggedSanction {
   return { seq, sanction: parsed(body) };
 }
 
-function parsed(body: Uint8Array): Sanction | undefined {
+function parsed(body: string): Sanction | undefined {
   let said: Partial<Sanction> | null;
   try {
-    said = JSON.parse(Buffer.from(body).toString()) as typeof said;
+    said = JSON.parse(body) as typeof said;
   } catch {
     return undefined;
   }

@@ -1,5 +1,4 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import type { Msg } from "@nats-io/transport-node";
 import { RoomcastClient } from "../../src/client/index.ts";
 import { BackEnd, KEY } from "../support/api.ts";
 import { Client } from "../support/client.ts";
@@ -7,7 +6,7 @@ import { NatsGateway } from "../support/nats-gateway.ts";
 import { natsServer, NatsServers, tellSkipped } from "../support/nats.ts";
 import { Proxy } from "../support/proxy.ts";
 import { Random, testSeed } from "../support/random.ts";
-import { losing } from "../broker/nats/losing.ts";
+import { losing, type Heard } from "../broker/nats/losing.ts";
 
 tellSkipped("deletions at servers over NATS");
 // Servers take seconds to start. The preload reaches the first file of a run only.
@@ -15,7 +14,7 @@ setDefaultTimeout(60_000);
 
 const SECRET = "what-nobody-shall-read";
 /** Of a room's log, and not of those that nodes send each other. */
-const isEvent = ({ subject }: Msg): boolean => subject.includes(".live.");
+const isEvent = ({ subject }: Heard): boolean => subject.includes(".live.");
 
 const PATH = "/rooms/r/messages";
 
@@ -116,7 +115,7 @@ test.skipIf(!natsServer)(
     await using one = await NatsGateway.start(nats.urls, "del", ...flags);
     let lose = false;
     using _ = losing(
-      (msg) => lose && isEvent(msg) && msg.string().includes('"target"'),
+      (msg) => lose && isEvent(msg) && msg.body.includes('"target"'),
     );
     await using two = await NatsGateway.start(nats.urls, "del", ...flags);
     const back = await BackEnd.at(one.http);
@@ -141,7 +140,7 @@ test.skipIf(!natsServer)(
     const flags = ["--api-key", KEY];
     await using one = await NatsGateway.start(nats.urls, "del", ...flags);
     let lose = true;
-    using _ = losing((msg) => lose && msg.string().includes('"bury"'));
+    using _ = losing((msg) => lose && msg.body.includes('"bury"'));
     await using two = await NatsGateway.start(nats.urls, "del", ...flags);
     using bob = await Client.connect(two.url);
     await bob.join("r");

@@ -107,7 +107,7 @@ export class Feed {
         }
         this.#take(stored, this.#follows);
       }
-      this.#heldBytes -= stored.body.length;
+      this.#heldBytes -= stored.bytes;
     }
     this.#held.splice(0, i);
   }
@@ -120,7 +120,7 @@ export class Feed {
     const next = this.#held[0];
     if (next && next.prev <= seq && next.seq > this.#position) {
       this.#held.shift();
-      this.#heldBytes -= next.body.length;
+      this.#heldBytes -= next.bytes;
       this.#take(next, next.prev);
     } else if (seq > this.#position) this.#position = this.#follows = seq;
     this.drain();
@@ -143,6 +143,6 @@ export class Feed {
       return;
     }
     this.#held.push(stored);
-    this.#heldBytes += stored.body.length;
+    this.#heldBytes += stored.bytes;
   }
 }

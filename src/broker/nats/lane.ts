@@ -1,7 +1,5 @@
-import type { Msg } from "@nats-io/transport-node";
 import { Deque } from "../../collections/deque.ts";
 import type { Done, Draft } from "../broker.ts";
-import type { EncodedHeaders } from "./link.ts";
 import type { Place } from "./subjects.ts";
 
 /**
@@ -14,12 +12,12 @@ export type State = "waiting" | "sent" | "open" | "checking" | "stored";
 export class Pending<Origin> {
   state: State = "waiting";
   settled = false;
+  /** Sent, and neither answered nor given up. */
+  inFlight = false;
   attempts = 0;
   /** Attempts that NATS refused: surely not stored. */
   refusals = 0;
   sentAt = 0;
-  /** Where replies go; "" before the first attempt. */
-  address = "";
   /** A seq that the room had before the first attempt: this one's is above. Undefined where none is known. */
   above: number | undefined;
   seq = 0;
@@ -30,19 +28,17 @@ export class Pending<Origin> {
     readonly number: number,
     readonly lane: Lane<Origin>,
     readonly draft: Draft,
+    /** Seq of the message of whose deletion it tells; 0: it is a message. */
+    readonly target: number,
     readonly origin: Origin,
     readonly done: Done<Origin>,
     readonly key: string | undefined,
-    readonly body: Uint8Array,
-    readonly headers: EncodedHeaders,
+    readonly body: string,
+    /** Of the body in UTF-8. */
+    readonly bytes: number,
     /** `performance.now()` at which it must be settled. */
     readonly deadline: number,
-    private readonly onAnswer: (pending: Pending<Origin>, msg: Msg) => void,
   ) {}
-
-  answer(msg: Msg): void {
-    this.onAnswer(this, msg);
-  }
 }
 
 /** The publishes of one room, in their order. */

@@ -5,12 +5,12 @@ import {
   credsAuthenticator,
   type Authenticator,
   type Msg,
-  type MsgHdrs,
   type NatsConnection,
   type NodeConnectionOptions,
   type Subscription,
 } from "@nats-io/transport-node";
 import { NATS_URLS_ALLOWED, readNatsUrls } from "../../config/nats-urls.ts";
+import { Wire, type TakeWire, type WireMessage } from "./wire.ts";
 
 export interface LinkOptions {
   /** `nats://` or `tls://` URLs, parted by commas; user, password or token in them. */
@@ -38,6 +38,11 @@ export interface Addressee {
   answer(msg: Msg): void;
 }
 
+/** A subscription by `listen`. */
+export interface Ears {
+  close(): void;
+}
+
 /** A dead server is noticed after three of them. */
 const PING_MS = 1000;
 /** A server that accepts connections and then says nothing: a stopped process does. */
@@ -63,6 +68,7 @@ export class Link {
     /** Addresses of the servers that were given. */
     readonly servers: string,
     private readonly next: NextServer,
+    private readonly wire: Wire,
     private readonly events: LinkEvents,
   ) {
     this.#inbox = `${createInbox()}.`;
@@ -107,7 +113,9 @@ export class Link {
         // A stack for each request costs more than the request.
         noAsyncTraces: true,
       });
-      return new Link(nc, servers.join(", "), next, events);
+      const wire = Wire.over(nc);
+      if (wire) return new Link(nc, servers.join(", "), next, wire, events);
+      await nc.close();
     } catch (error) {
       const { message } = error as Error;
       // The client's words where a connection is refused.
@@ -118,6 +126,9 @@ export class Link {
         `NATS at ${servers.join(", ")} cannot be used: ${why}`,
       );
     }
+    throw new NatsError(
+      "this version of @nats-io/transport-node is not known: install the one that package.json names",
+    );
   }
 
   get up(): boolean {
@@ -150,17 +161,33 @@ export class Link {
     this.#addressees.delete(address.slice(this.#inbox.length));
   }
 
-  /** @param headers encoded, see `encodeHeaders` */
+  /**
+   * Numbered replies, without a table of who waits for which.
+   * @returns what a number is put after to make an address
+   */
+  replies(take: (number: number, message: WireMessage) => void): string {
+    const prefix = `${createInbox()}.`;
+    this.listen(`${prefix}*`, (message) =>
+      take(message.numberFrom(prefix.length), message),
+    );
+    return prefix;
+  }
+
+  /**
+   * Publishes with headers, at the end of this task.
+   * @param headers as `encodeHeader` gives them
+   * @param length bytes of the body in UTF-8
+   * @throws Error the connection is closed
+   */
   publish(
     subject: string,
-    body: Uint8Array | string,
+    body: string,
+    length: number,
     reply: string,
-    headers?: EncodedHeaders,
+    headers: string,
   ): void {
-    this.nc.publish(subject, body, {
-      reply,
-      ...(headers ? { headers: headers as unknown as MsgHdrs } : {}),
-    });
+    if (this.nc.isClosed()) throw new LinkError("NATS is closed");
+    this.wire.publish(subject, reply, headers, body, length);
   }
 
   /**
@@ -172,7 +199,7 @@ export class Link {
     body: object,
     take: (msg: Msg) => boolean,
     timeoutMs = REQUEST_MS,
-    headers?: EncodedHeaders,
+    headers?: string,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (error?: Error): void => {
@@ -199,7 +226,13 @@ export class Link {
         timeoutMs,
       );
       if (!this.#up) end(new LinkError("NATS is not there"));
-      else this.publish(subject, JSON.stringify(body), address, headers);
+      else if (headers === undefined)
+        this.nc.publish(subject, JSON.stringify(body), { reply: address });
+      else {
+        const json = JSON.stringify(body);
+        const bytes = Buffer.byteLength(json);
+        this.publish(subject, json, bytes, address, headers);
+      }
     });
   }
 
@@ -211,6 +244,23 @@ export class Link {
         if (!error) take(msg);
       },
     });
+  }
+
+  /**
+   * Hears a subject on which thousands of messages a second come.
+   * @throws LinkError the connection is closed
+   */
+  listen(subject: string, take: TakeWire): Ears {
+    // Whatever comes is taken before it gets there.
+    const subscription = this.subscribe(subject, () => {});
+    const sid = subscription.getID();
+    this.wire.take(sid, take);
+    return {
+      close: () => {
+        this.wire.leave(sid);
+        subscription.unsubscribe();
+      },
+    };
   }
 
   /**
@@ -282,16 +332,9 @@ export function isNoResponders(msg: Msg): boolean {
   return msg.data.length === 0 && msg.headers?.code === 503;
 }
 
-/** Headers as bytes: the client's own class checks and joins them anew for each message, for more than a send costs. */
-export interface EncodedHeaders {
-  encode(): Uint8Array;
-}
-
-/** @param value without line ends */
-export function encodeHeader(name: string, value: string): EncodedHeaders {
-  const bytes = Buffer.from(`NATS/1.0\r\n${name}: ${value}\r\n\r\n`);
-  return { encode: () => bytes };
-}
+/** Headers of a message that has one. @param value ASCII, without line ends */
+export const encodeHeader = (name: string, value: string): string =>
+  `NATS/1.0\r\n${name}: ${value}\r\n\r\n`;
 
 /** @throws NatsError */
 function parseUrls({ urls, creds, ca }: LinkOptions): {

@@ -3,7 +3,6 @@ import {
   type JetStreamManager,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import type { Subscription } from "@nats-io/transport-node";
 import {
   BrokerError,
   type Deletion,
@@ -20,12 +19,24 @@ import { Feed } from "./feed.ts";
 import { Heads } from "./heads.ts";
 import { Healer } from "./healer.ts";
 import { Health } from "./health.ts";
-import { Link, LinkError, NatsError, type LinkOptions } from "./link.ts";
+import {
+  Link,
+  LinkError,
+  NatsError,
+  type Ears,
+  type LinkOptions,
+} from "./link.ts";
 import { Pages } from "./pages.ts";
 import { Publisher, type PublisherOptions } from "./publisher.ts";
 import { StreamReader } from "./reader.ts";
 import { RecentIds } from "./recent-ids.ts";
-import { decode, messageId, toStored, type Stored } from "./stored.ts";
+import {
+  decode,
+  eventOf,
+  liveStored,
+  messageId,
+  type Stored,
+} from "./stored.ts";
 import {
   ensureStreams,
   epochOf,
@@ -73,7 +84,7 @@ const COUNT_AGAIN_MS = 25;
 
 interface Subscribed {
   readonly feed: Feed;
-  readonly subscription: Subscription;
+  readonly ears: Ears;
   /** Settles with the head from which on events are delivered. */
   started: Promise<number>;
 }
@@ -254,17 +265,17 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
         ? Promise.resolve(known.feed.position)
         : known.started;
     const feed = new Feed(this.subjects.place(room), this.#take);
-    let subscription: Subscription;
+    let ears: Ears;
     try {
-      subscription = this.link.subscribe(feed.place.live, (msg) => {
-        const stored = toStored(msg);
+      ears = this.link.listen(feed.place.live, (message) => {
+        const stored = liveStored(message);
         if (stored && feed.receive(stored)) this.#healer.heal(feed);
       });
     } catch (error) {
       return Promise.reject(toBrokerError(error));
     }
     const started = this.#start(feed);
-    this.#rooms.set(room, { feed, subscription, started });
+    this.#rooms.set(room, { feed, ears, started });
     return started;
   }
 
@@ -291,7 +302,7 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
     if (!subscribed) return;
     this.#rooms.delete(room);
     subscribed.feed.closed = true;
-    subscribed.subscription.unsubscribe();
+    subscribed.ears.close();
     this.#publisher.feedChanged(room);
   }
 
@@ -344,20 +355,27 @@ export class NatsBroker<Origin> implements MainBroker<Origin> {
   /** The next message of a room's log. @returns whether it is an event */
   readonly #take = (place: Place, stored: Stored, prev: number): boolean => {
     this.#saw(place.index, stored.seq);
-    const decoded = decode(place.room, stored, prev);
-    if (!decoded) {
+    const same = this.#publisher.publishOf(stored.body);
+    // It was checked and taken apart when it came: it need not be once more.
+    const decoded = same ? undefined : decode(place.room, stored, prev);
+    const event = same ? eventOf(same.draft, stored, prev) : decoded?.event;
+    if (!event) {
       if (this.#strangers++ === 0)
         this.events.tell(
           `message ${stored.seq} of stream ${place.stream} is not roomcast's, or of a later version: passed over, like all such`,
         );
       return false;
     }
-    const { event } = decoded;
+    // A message that is deleted already has another body, and the tag of its publish.
+    const own = same ?? this.#publisher.own(decoded!.tag);
     if (event.id !== undefined && !this.#recent.none)
-      this.#recent.add(messageId(event, event.id), event.seq, event.ts);
-    const pending = this.#publisher.own(decoded.tag);
-    this.deliver(event, pending?.origin);
-    if (pending) this.#publisher.delivered(pending, stored.seq, stored.ts);
+      this.#recent.add(
+        own?.key ?? messageId(event, event.id),
+        event.seq,
+        event.ts,
+      );
+    this.deliver(event, own?.origin);
+    if (own) this.#publisher.delivered(own, stored.seq, stored.ts);
     return true;
   };
 

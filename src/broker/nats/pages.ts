@@ -55,7 +55,7 @@ export class Pages {
         break;
       }
       found.push(message);
-      size += message.body.length;
+      size += message.bytes;
     }
     const page = await this.tombstones.merge(
       place,
@@ -151,7 +151,7 @@ export class Pages {
         if (found.length + piece.length - taken >= range.limit) full = true;
         else if (found.length + piece.length - taken > 0 && size >= range.bytes)
           full = true;
-        else size += piece[--taken]!.body.length;
+        else size += piece[--taken]!.bytes;
       }
       found = [...piece.slice(taken), ...found];
       const done = full || piece.length < wanted;

@@ -1,4 +1,3 @@
-import type { Msg } from "@nats-io/transport-node";
 import { Deque } from "../../collections/deque.ts";
 import {
   BrokerError,
@@ -10,17 +9,21 @@ import {
 import type { Feed } from "./feed.ts";
 import type { Health } from "./health.ts";
 import { Lane, Pending } from "./lane.ts";
-import { encodeHeader, isNoResponders, LinkError, type Link } from "./link.ts";
+import { encodeHeader, LinkError, type Link } from "./link.ts";
 import type { StreamReader } from "./reader.ts";
 import {
+  bodyPrefix,
   decode,
   deletionId,
   encodeBody,
   encodeDeletion,
   messageId,
+  statusIn,
+  tagNumber,
   type Stored,
 } from "./stored.ts";
 import type { Place } from "./subjects.ts";
+import type { WireMessage } from "./wire.ts";
 
 export interface PublisherOptions {
   /** Messages, and their bytes, that were sent and not answered. */
@@ -76,8 +79,7 @@ export class Publisher<Origin> {
   readonly #unsettled = new Map<number, Pending<Origin>>();
   #unsettledBytes = 0;
   #repeats = 0;
-  /** In the order in which they were sent. */
-  readonly #inFlight = new Set<Pending<Origin>>();
+  #inFlight = 0;
   #inFlightBytes = 0;
   /** Lanes that have something to send, in turn. */
   readonly #turns = new Deque<Lane<Origin>>();
@@ -91,6 +93,9 @@ export class Publisher<Origin> {
   readonly #gateway = Buffer.from(
     crypto.getRandomValues(new Uint8Array(9)),
   ).toString("base64url");
+  readonly #prefix = bodyPrefix(this.#gateway);
+  /** Where answers go, before a publish's number. */
+  readonly #answers: string;
 
   constructor(
     private readonly link: Link,
@@ -98,11 +103,13 @@ export class Publisher<Origin> {
     private readonly health: Health,
     private readonly around: Surroundings,
     private readonly options: PublisherOptions,
-  ) {}
+  ) {
+    this.#answers = link.replies(this.#answered);
+  }
 
   /** Publishes sent and not yet acknowledged. */
   get inFlight(): number {
-    return this.#inFlight.size;
+    return this.#inFlight;
   }
 
   publish(draft: Draft, origin: Origin, done: Done<Origin>): void {
@@ -153,18 +160,19 @@ export class Publisher<Origin> {
     if (key !== undefined && this.join(key, draft, origin, done))
       return undefined;
     let lane = this.#lanes.get(draft.room);
-    const place = lane?.place ?? this.around.place(draft.room);
+    const feed = this.around.feed(draft.room);
+    const place = lane?.place ?? feed?.place ?? this.around.place(draft.room);
     if (!this.health.takes(place.index))
       return unavailable("NATS does not take messages now");
     const number = ++this.#numbers;
-    const tag = `${this.#gateway}.${number}`;
+    const tag = this.#tag(number);
     const body =
       target > 0 ? encodeDeletion(target, tag) : encodeBody(draft, tag);
-    if (body.length + ENVELOPE_BYTES > this.link.maxPayload)
+    const bytes = Buffer.byteLength(body);
+    if (bytes + ENVELOPE_BYTES > this.link.maxPayload)
       return unavailable("the message is larger than NATS takes (max_payload)");
     if (!lane) {
       lane = new Lane(place);
-      const feed = this.around.feed(draft.room);
       if (feed?.started) lane.top = feed.position;
       this.#lanes.set(draft.room, lane);
     }
@@ -172,17 +180,17 @@ export class Publisher<Origin> {
       number,
       lane,
       draft,
+      target,
       origin,
       done,
       key,
       body,
-      encodeHeader("Nats-Msg-Id", key ?? tag),
+      bytes,
       performance.now() + options.timeoutMs,
-      this.#answered,
     );
     if (key !== undefined) this.#byKey.set(key, pending);
     this.#unsettled.set(number, pending);
-    this.#unsettledBytes += body.length;
+    this.#unsettledBytes += bytes;
     lane.waiting.push(pending);
     this.#enqueue(lane);
     this.#pumpSoon();
@@ -212,6 +220,13 @@ export class Publisher<Origin> {
     return this.#unsettled.get(Number(tag.slice(dot + 1)));
   }
 
+  /** The publish of a message that has this very body: then its event is the draft's. */
+  publishOf(body: string): Pending<Origin> | undefined {
+    const number = tagNumber(body, this.#prefix);
+    const pending = number > 0 ? this.#unsettled.get(number) : undefined;
+    return pending?.target === 0 && pending.body === body ? pending : undefined;
+  }
+
   /** Its event was delivered: that it is stored needs no other answer. */
   delivered(pending: Pending<Origin>, seq: number, ts: number): void {
     const { lane } = pending;
@@ -237,13 +252,13 @@ export class Publisher<Origin> {
 
   /** The connection is gone: what was sent on it has no answer. */
   down(): void {
-    for (const pending of [...this.#inFlight]) this.#lost(pending);
+    for (const pending of this.#unsettled.values()) this.#lost(pending);
   }
 
   /** To be called a few times a second. */
   tick(now: number): void {
-    for (const pending of this.#inFlight) {
-      if (now - pending.sentAt < ATTEMPT_MS) break;
+    for (const pending of this.#unsettled.values()) {
+      if (!pending.inFlight || now - pending.sentAt < ATTEMPT_MS) continue;
       this.health.fails(pending.lane.place.index);
       this.#lost(pending);
     }
@@ -253,6 +268,10 @@ export class Publisher<Origin> {
     }
     for (const lane of this.#troubled) this.#tend(lane, now);
     this.#pump();
+  }
+
+  #tag(number: number): string {
+    return `${this.#gateway}.${number}`;
   }
 
   #enqueue(lane: Lane<Origin>): void {
@@ -281,7 +300,7 @@ export class Publisher<Origin> {
     const { maxInFlight, maxInFlightBytes } = this.options;
     while (
       this.#turns.length > 0 &&
-      this.#inFlight.size < maxInFlight &&
+      this.#inFlight < maxInFlight &&
       this.#inFlightBytes < maxInFlightBytes &&
       this.link.up
     ) {
@@ -299,22 +318,23 @@ export class Publisher<Origin> {
 
   #send(pending: Pending<Origin>): void {
     const { lane } = pending;
-    if (pending.attempts === 0) {
-      pending.above = lane.top;
-      pending.address = this.link.address(pending);
-    }
+    if (pending.attempts === 0) pending.above = lane.top;
     pending.attempts++;
     pending.state = "sent";
     pending.sentAt = performance.now();
     lane.sent.add(pending);
-    this.#inFlight.add(pending);
-    this.#inFlightBytes += pending.body.length;
+    if (!pending.inFlight) {
+      pending.inFlight = true;
+      this.#inFlight++;
+      this.#inFlightBytes += pending.bytes;
+    }
     try {
       this.link.publish(
         lane.place.subject,
         pending.body,
-        pending.address,
-        pending.headers,
+        pending.bytes,
+        `${this.#answers}${pending.number}`,
+        encodeHeader("Nats-Msg-Id", pending.key ?? this.#tag(pending.number)),
       );
     } catch {
       // The client is closing. Whether it went out is not known.
@@ -323,15 +343,19 @@ export class Publisher<Origin> {
   }
 
   #landed(pending: Pending<Origin>): void {
-    if (this.#inFlight.delete(pending))
-      this.#inFlightBytes -= pending.body.length;
+    if (!pending.inFlight) return;
+    pending.inFlight = false;
+    this.#inFlight--;
+    this.#inFlightBytes -= pending.bytes;
   }
 
-  readonly #answered = (pending: Pending<Origin>, msg: Msg): void => {
-    if (pending.settled || pending.state === "stored") return;
+  readonly #answered = (number: number, message: WireMessage): void => {
+    const pending = this.#unsettled.get(number);
+    // Mostly its event was faster.
+    if (!pending || pending.state === "stored") return;
     this.#landed(pending);
     const { index } = pending.lane.place;
-    const ack = isNoResponders(msg) ? NO_LEADER : msg.json<Ack>();
+    const ack = ackOf(message);
     if (ack.error) {
       pending.refusals++;
       if (
@@ -529,14 +553,13 @@ export class Publisher<Origin> {
     const { lane, draft, origin, done, repeats, key } = pending;
     this.#landed(pending);
     this.#unsettled.delete(pending.number);
-    this.#unsettledBytes -= pending.body.length;
+    this.#unsettledBytes -= pending.bytes;
     lane.sent.delete(pending);
     if (key !== undefined) {
       this.#byKey.delete(key);
       if (draft.id !== undefined && !(outcome instanceof BrokerError))
         this.around.remember(key, outcome.seq, outcome.ts);
     }
-    if (pending.address) this.link.forget(pending.address);
     this.#enqueue(lane);
     this.#forget(lane);
     done(draft, origin, outcome);
@@ -583,6 +606,12 @@ interface Ack {
     readonly err_code?: number;
     readonly description: string;
   };
+}
+
+function ackOf(message: WireMessage): Ack {
+  return message.length === 0 && statusIn(message.headers) === 503
+    ? NO_LEADER
+    : (JSON.parse(message.body) as Ack);
 }
 
 const NO_LEADER: Ack = {

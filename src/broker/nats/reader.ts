@@ -144,14 +144,16 @@ export class StreamReader {
       query,
       (msg) => {
         const { message, error } = msg.json<LeaderAnswer>();
-        if (message)
+        if (message) {
+          const body = Buffer.from(message.data ?? "", "base64");
           stored = {
             seq: message.seq,
             prev: 0,
             ts: Date.parse(message.time),
-            body: Buffer.from(message.data ?? "", "base64"),
+            body: body.toString(),
+            bytes: body.length,
           };
-        else if (error?.code !== 404)
+        } else if (error?.code !== 404)
           throw new LinkError(`NATS cannot read: ${error?.description}`);
         return true;
       },

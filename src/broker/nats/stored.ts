@@ -1,6 +1,7 @@
 import type { Msg } from "@nats-io/transport-node";
 import type { Data } from "../../protocol/messages.ts";
 import type { Draft, RoomEvent } from "../broker.ts";
+import type { WireMessage } from "./wire.ts";
 
 /**
  * A message of a stream, as it is stored: JSON, so that `nats` commands and other programs can read it. Only the body is
@@ -25,6 +26,11 @@ interface DeletionBody {
   readonly target: number;
 }
 
+/** A body without `data`, which is JSON already. */
+type Unfinished = {
+  readonly [K in keyof Omit<Body, "bytes" | "data">]: Body[K] | undefined;
+};
+
 /** A message that came from a stream: live, or by a read. */
 export interface Stored {
   readonly seq: number;
@@ -32,27 +38,56 @@ export interface Stored {
   readonly prev: number;
   /** Ms since 1970. */
   readonly ts: number;
-  readonly body: Uint8Array;
+  readonly body: string;
+  /** Length of `body` in UTF-8. */
+  readonly bytes: number;
 }
 
-export function encodeBody(draft: Draft, tag: string): Uint8Array {
+/** The tag comes first: see `tagNumber`. */
+export function encodeBody(draft: Draft, tag: string): string {
   const { user, from, text, id, dataJson } = draft;
-  const body: Body = {
-    tag,
+  const body = { tag, user, from, text, id };
+  const json = JSON.stringify(body satisfies Unfinished);
+  return dataJson === undefined
+    ? json
+    : `${json.slice(0, -1)},"bytes":${dataJson.length},"data":${dataJson}}`;
+}
+
+/** What `encodeBody` writes for tags of a gateway begins with this. */
+export const bodyPrefix = (gateway: string): string => `{"tag":"${gateway}.`;
+
+/** The number in a body's tag, where the body begins with the prefix of its gateway; else 0. */
+export const tagNumber = (body: string, prefix: string): number =>
+  body.startsWith(prefix)
+    ? // Up to the quote.
+      Number.parseInt(body.slice(prefix.length, prefix.length + 16), 10) || 0
+    : 0;
+
+/** An event as it was published here: what `decode` would find, without a look into the body. */
+export function eventOf(
+  draft: Draft,
+  { seq, ts }: Stored,
+  prev: number,
+): RoomEvent {
+  const { room, user, from, text, id, data, dataJson } = draft;
+  return {
+    room,
+    seq,
+    prev,
     user,
     from,
     text,
-    ...(id === undefined ? {} : { id }),
+    ts,
+    id,
+    data,
+    dataBytes: dataJson?.length ?? 0,
+    target: 0,
   };
-  let json = JSON.stringify(body);
-  if (dataJson !== undefined)
-    json = `${json.slice(0, -1)},"bytes":${dataJson.length},"data":${dataJson}}`;
-  return Buffer.from(json);
 }
 
-export function encodeDeletion(target: number, tag: string): Uint8Array {
+export function encodeDeletion(target: number, tag: string): string {
   const body: DeletionBody = { tag, target };
-  return Buffer.from(JSON.stringify(body));
+  return JSON.stringify(body);
 }
 
 /** An event, and the tag it was published with. */
@@ -60,8 +95,6 @@ export interface Decoded {
   readonly tag: string;
   readonly event: RoomEvent;
 }
-
-const utf8 = new TextDecoder();
 
 /** @returns undefined where somebody else, or a later version, stored what this one does not know */
 export function decode(
@@ -71,7 +104,7 @@ export function decode(
 ): Decoded | undefined {
   let parsed: Partial<Body & DeletionBody> | null;
   try {
-    parsed = JSON.parse(utf8.decode(body)) as typeof parsed;
+    parsed = JSON.parse(body) as typeof parsed;
   } catch {
     return undefined;
   }
@@ -126,13 +159,26 @@ export function toStored(
   msg: Msg,
   headers = headersOf(msg),
 ): Stored | undefined {
+  return storedFrom(headers, msg.string(), msg.data.length);
+}
+
+/** @returns as `toStored` */
+export const liveStored = (message: WireMessage): Stored | undefined =>
+  storedFrom(message.headers, message.body, message.length);
+
+function storedFrom(
+  headers: string,
+  body: string,
+  bytes: number,
+): Stored | undefined {
   const seq = numberIn(headers, "Nats-Sequence");
   if (!(seq > 0)) return undefined;
   return {
     seq,
     prev: numberIn(headers, "Nats-Last-Sequence"),
     ts: Date.parse(valueIn(headers, "Nats-Time-Stamp")),
-    body: msg.data,
+    body,
+    bytes,
   };
 }
 

@@ -293,17 +293,15 @@ interface Ack {
 }
 
 /** As an event that stands in its message's place. */
-const toStored = ({ seq, ts, tag }: Tombstone): Stored => ({
-  seq,
-  prev: 0,
-  ts,
-  body: encodeDeletion(seq, tag),
-});
+function toStored({ seq, ts, tag }: Tombstone): Stored {
+  const body = encodeDeletion(seq, tag);
+  return { seq, prev: 0, ts, body, bytes: Buffer.byteLength(body) };
+}
 
-function parsed(body: Uint8Array): Note | undefined {
+function parsed(body: string): Note | undefined {
   let said: Partial<Note> | null;
   try {
-    said = JSON.parse(Buffer.from(body).toString()) as typeof said;
+    said = JSON.parse(body) as typeof said;
   } catch {
     return undefined;
   }

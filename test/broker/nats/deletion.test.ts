@@ -262,7 +262,7 @@ describe.skipIf(!natsServer)("over one NATS server", () => {
     await using two = await openBroker(servers, { prefix });
     await two.broker.subscribe("a");
     let lose = true;
-    using _ = losing((msg) => lose && msg.string().includes("lost"));
+    using _ = losing(({ body }) => lose && body.includes("lost"));
     await using one = await openBroker(servers, { prefix });
     await one.broker.subscribe("a");
     const published = publish(one.broker, draft("a", "lost"), "me");

@@ -13,7 +13,8 @@ const stored = (seq: number, prev: number): Stored => ({
   seq,
   prev,
   ts: 0,
-  body: new Uint8Array(10),
+  body: "0123456789",
+  bytes: 10,
 });
 
 function feedFrom(head: number): {

@@ -14,14 +14,15 @@ setDefaultTimeout(60_000);
 
 /** From now on live messages pass only where `passes` says so. */
 const intercept = (passes: (link: Link) => boolean): Disposable => {
-  const { subscribe } = Link.prototype;
-  return spyOn(Link.prototype, "subscribe").mockImplementation(function (
+  const { listen } = Link.prototype;
+  return spyOn(Link.prototype, "listen").mockImplementation(function (
     this: Link,
     subject,
     take,
   ) {
-    return subscribe.call(this, subject, (msg) => {
-      if (passes(this)) take(msg);
+    return listen.call(this, subject, (message) => {
+      // Answers come the same way.
+      if (!subject.includes(".live.") || passes(this)) take(message);
     });
   });
 };

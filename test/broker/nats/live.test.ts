@@ -45,7 +45,7 @@ describe.skipIf(!natsServer)("over one NATS server", () => {
     const prefix = freshPrefix();
     await using one = await openBroker(servers, { prefix });
     let lost = 0;
-    using _ = losing((msg) => msg.string().includes("lost") && ++lost > 0);
+    using _ = losing(({ body }) => body.includes("lost") && ++lost > 0);
     await using two = await openBroker(servers, { prefix });
     await two.broker.subscribe("a");
     await publish(one.broker, draft("a", "came"), "");
@@ -57,7 +57,7 @@ describe.skipIf(!natsServer)("over one NATS server", () => {
   });
 
   test("an own message that was lost on its way is delivered with its origin before its publish settles", async () => {
-    using _ = losing((msg) => msg.string().includes("lost"));
+    using _ = losing(({ body }) => body.includes("lost"));
     await using under = await openBroker(servers);
     await under.broker.subscribe("a");
     const { seq, ts } = await publish(under.broker, draft("a", "lost"), "me");
@@ -281,7 +281,7 @@ describe.skipIf(!natsServer)("over one NATS server", () => {
         prefix,
         retentionEventsPerRoom: 1,
       });
-      using _ = losing((msg) => /lost/.test(msg.string()));
+      using _ = losing(({ body }) => /lost/.test(body));
       await using two = await openBroker(servers, {
         prefix,
         retentionEventsPerRoom: 1,

@@ -1,18 +1,39 @@
 import { spyOn } from "bun:test";
-import type { Msg } from "@nats-io/transport-node";
 import { Link } from "../../../src/broker/nats/link.ts";
 
-/** Loses live messages before brokers that subscribe from now on see them. @param lose is asked for each */
-export function losing(lose: (msg: Msg) => boolean): Disposable {
-  const { subscribe } = Link.prototype;
-  const spy = spyOn(Link.prototype, "subscribe").mockImplementation(function (
-    this: Link,
-    subject,
-    take,
-  ) {
-    return subscribe.call(this, subject, (msg) => {
-      if (!lose(msg)) take(msg);
-    });
-  });
-  return { [Symbol.dispose]: () => spy.mockRestore() };
+export interface Heard {
+  readonly subject: string;
+  readonly body: string;
+}
+
+/** Loses messages before links that subscribe from now on hear them. @param lose is asked for each that is no answer */
+export function losing(lose: (heard: Heard) => boolean): Disposable {
+  const { listen, subscribe } = Link.prototype;
+  const spies = [
+    spyOn(Link.prototype, "listen").mockImplementation(function (
+      this: Link,
+      subject,
+      take,
+    ) {
+      return listen.call(this, subject, (message) => {
+        const { body } = message;
+        if (subject.startsWith("_INBOX.") || !lose({ subject, body }))
+          take(message);
+      });
+    }),
+    spyOn(Link.prototype, "subscribe").mockImplementation(function (
+      this: Link,
+      subject,
+      take,
+    ) {
+      return subscribe.call(this, subject, (msg) => {
+        if (!lose({ subject: msg.subject, body: msg.string() })) take(msg);
+      });
+    }),
+  ];
+  return {
+    [Symbol.dispose]() {
+      for (const spy of spies) spy.mockRestore();
+    },
+  };
 }

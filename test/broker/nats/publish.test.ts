@@ -40,19 +40,19 @@ describe.skipIf(!natsServer)("a publish over NATS", () => {
       this: Link,
       subject,
       body,
+      length,
       reply,
       headers,
     ) {
-      const json = body.toString();
-      const { text } = headers ? JSON.parse(json) : { text: undefined };
+      const { text } = JSON.parse(body) as { text?: string };
       if (text === undefined)
-        return send.call(this, subject, body, reply, headers);
+        return send.call(this, subject, body, length, reply, headers);
       const attempt = (attempts.get(text) ?? 0) + 1;
       attempts.set(text, attempt);
       const happens = fate(text, attempt);
       if (happens === "is lost") return;
       const to = happens === "arrives" ? reply : "nowhere";
-      send.call(this, subject, body, to, headers);
+      send.call(this, subject, body, length, to, headers);
     });
     return { [Symbol.dispose]: () => spy.mockRestore() };
   }

@@ -12,12 +12,10 @@ import { draft } from "../contract.ts";
 
 const PLACE = new Subjects("t", 1).place("a");
 
-const message = (seq: number): Stored => ({
-  seq,
-  prev: 0,
-  ts: 1000 + seq,
-  body: encodeBody(draft("a", `m${seq}`), `g.${seq}`),
-});
+const message = (seq: number): Stored => {
+  const body = encodeBody(draft("a", `m${seq}`), `g.${seq}`);
+  return { seq, prev: 0, ts: 1000 + seq, body, bytes: body.length };
+};
 
 const wanted = (seq: number, next?: number): Note => ({
   seq,
@@ -36,8 +34,8 @@ class Stream {
   read = 0;
 
   note(at: number, note: Note): void {
-    const body = Buffer.from(JSON.stringify(note));
-    this.notes.push({ seq: at, prev: 0, ts: 0, body });
+    const body = JSON.stringify(note);
+    this.notes.push({ seq: at, prev: 0, ts: 0, body, bytes: body.length });
   }
 
   of({ subject }: Whose): Stored[] {
@@ -176,7 +174,7 @@ describe("tombstones", () => {
     stream.messages = [message(1)];
     for (const [i, odd] of [null, 1, {}, { seq: "2" }, { seq: 2 }].entries())
       stream.note(10 + i, odd as Note);
-    stream.notes.push({ ...message(20), body: Buffer.from("{") });
+    stream.notes.push({ ...message(20), body: "{" });
     stream.note(30, wanted(3));
     const log = await stream
       .tombstones()
