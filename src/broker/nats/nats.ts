@@ -26,17 +26,12 @@ import {
   type Ears,
   type LinkOptions,
 } from "./link.ts";
+import { liveStored } from "./live.ts";
 import { Pages } from "./pages.ts";
 import { Publisher, type PublisherOptions } from "./publisher.ts";
 import { StreamReader } from "./reader.ts";
 import { RecentIds } from "./recent-ids.ts";
-import {
-  decode,
-  eventOf,
-  liveStored,
-  messageId,
-  type Stored,
-} from "./stored.ts";
+import { decode, eventOf, messageId, type Stored } from "./stored.ts";
 import {
   ensureStreams,
   epochOf,

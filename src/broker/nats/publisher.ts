@@ -36,6 +36,8 @@ export interface PublisherOptions {
 }
 
 const RETRY_AFTER_MS = 1000;
+/** So many rooms' lanes stay when nothing is under way in them: making one costs more than all else of a publish. */
+const IDLE_LANES = 1024;
 /** An answer that takes longer does not come: the server that had the message is gone, or stopped. */
 const ATTEMPT_MS = 1500;
 const MAX_RECOVERIES = 16;
@@ -75,6 +77,8 @@ export interface Surroundings {
  */
 export class Publisher<Origin> {
   readonly #lanes = new Map<string, Lane<Origin>>();
+  /** Above so many, idle ones are looked for. */
+  #maxLanes = IDLE_LANES;
   /** By number, which is the order in which they came. */
   readonly #unsettled = new Map<number, Pending<Origin>>();
   #unsettledBytes = 0;
@@ -173,9 +177,12 @@ export class Publisher<Origin> {
       return unavailable("the message is larger than NATS takes (max_payload)");
     if (!lane) {
       lane = new Lane(place);
-      if (feed?.started) lane.top = feed.position;
       this.#lanes.set(draft.room, lane);
+      if (this.#lanes.size > this.#maxLanes) this.#dropIdle(lane);
     }
+    // Others may have published since.
+    if (lane.idle && !lane.troubled)
+      lane.top = feed?.started ? feed.position : undefined;
     const pending = new Pending(
       number,
       lane,
@@ -584,8 +591,14 @@ export class Publisher<Origin> {
       lane.waiting.at(lane.waiting.start).settled
     )
       lane.waiting.shift();
-    if (lane.idle && !lane.troubled && !lane.queued)
-      this.#lanes.delete(lane.place.room);
+  }
+
+  #dropIdle(keep: Lane<Origin>): void {
+    for (const [room, lane] of this.#lanes)
+      if (lane.idle && !lane.troubled && !lane.queued && lane !== keep)
+        this.#lanes.delete(room);
+    // Looking is worth it once there are twice as many.
+    this.#maxLanes = Math.max(IDLE_LANES, 2 * this.#lanes.size);
   }
 
   #settleFlushes(): void {

@@ -1,7 +1,6 @@
 import type { Msg } from "@nats-io/transport-node";
 import type { Data } from "../../protocol/messages.ts";
 import type { Draft, RoomEvent } from "../broker.ts";
-import type { WireMessage } from "./wire.ts";
 
 /**
  * A message of a stream, as it is stored: JSON, so that `nats` commands and other programs can read it. Only the body is
@@ -159,26 +158,14 @@ export function toStored(
   msg: Msg,
   headers = headersOf(msg),
 ): Stored | undefined {
-  return storedFrom(headers, msg.string(), msg.data.length);
-}
-
-/** @returns as `toStored` */
-export const liveStored = (message: WireMessage): Stored | undefined =>
-  storedFrom(message.headers, message.body, message.length);
-
-function storedFrom(
-  headers: string,
-  body: string,
-  bytes: number,
-): Stored | undefined {
   const seq = numberIn(headers, "Nats-Sequence");
   if (!(seq > 0)) return undefined;
   return {
     seq,
     prev: numberIn(headers, "Nats-Last-Sequence"),
     ts: Date.parse(valueIn(headers, "Nats-Time-Stamp")),
-    body,
-    bytes,
+    body: msg.string(),
+    bytes: msg.data.length,
   };
 }
 
@@ -240,4 +227,4 @@ export const deletionId = (room: string, target: number): string =>
 
 /** 22 characters hold 132 bits. */
 const hashed = (key: string): string =>
-  Bun.CryptoHasher.hash("sha256", key, "base64url").slice(0, 22);
+  Bun.SHA256.hash(key, "base64url").slice(0, 22);

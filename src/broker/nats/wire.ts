@@ -175,6 +175,11 @@ export class Wire implements ClientParser {
       first === M
         ? 0
         : digits(bytes, tokenStart(bytes, lengthAt - 1), lengthAt - 1);
+    // What makes no sense ends there: the client knows what to say.
+    if (!(headers <= length)) {
+      this.#client.parse(bytes.subarray(at, lineEnd + 1));
+      return lineEnd + 1;
+    }
     const end = lineEnd + 1 + length;
     if (end + 2 > bytes.length) {
       this.#needs = end + 2 - at;
@@ -206,8 +211,13 @@ function tokenStart(bytes: Buffer, end: number): number {
   return end;
 }
 
-function digits(bytes: Buffer, at: number, end: number): number {
+/** The decimal number at a place; NaN where there is something else. */
+export function digits(bytes: Buffer, at: number, end: number): number {
   let value = 0;
-  for (; at < end; at++) value = value * 10 + bytes[at]! - ZERO;
+  for (; at < end; at++) {
+    const digit = bytes[at]! - ZERO;
+    if (digit < 0 || digit > 9) return Number.NaN;
+    value = value * 10 + digit;
+  }
   return value;
 }
