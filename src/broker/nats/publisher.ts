@@ -8,7 +8,8 @@ import {
 } from "../broker.ts";
 import type { Feed } from "./feed.ts";
 import type { Health } from "./health.ts";
-import { Lane, Pending } from "./lane.ts";
+import { Pending, type Lane } from "./lane.ts";
+import { Lanes } from "./lanes.ts";
 import { encodeHeader, LinkError, type Link } from "./link.ts";
 import type { StreamReader } from "./reader.ts";
 import {
@@ -36,8 +37,6 @@ export interface PublisherOptions {
 }
 
 const RETRY_AFTER_MS = 1000;
-/** So many rooms' lanes stay when nothing is under way in them: making one costs more than all else of a publish. */
-const IDLE_LANES = 1024;
 /** An answer that takes longer does not come: the server that had the message is gone, or stopped. */
 const ATTEMPT_MS = 1500;
 const MAX_RECOVERIES = 16;
@@ -76,9 +75,7 @@ export interface Surroundings {
  * holds; a message that is missing while a later one is there is not sent again (`outcome_unknown`: its sender decides).
  */
 export class Publisher<Origin> {
-  readonly #lanes = new Map<string, Lane<Origin>>();
-  /** Above so many, idle ones are looked for. */
-  #maxLanes = IDLE_LANES;
+  readonly #lanes = new Lanes<Origin>();
   /** By number, which is the order in which they came. */
   readonly #unsettled = new Map<number, Pending<Origin>>();
   #unsettledBytes = 0;
@@ -175,11 +172,7 @@ export class Publisher<Origin> {
     const bytes = Buffer.byteLength(body);
     if (bytes + ENVELOPE_BYTES > this.link.maxPayload)
       return unavailable("the message is larger than NATS takes (max_payload)");
-    if (!lane) {
-      lane = new Lane(place);
-      this.#lanes.set(draft.room, lane);
-      if (this.#lanes.size > this.#maxLanes) this.#dropIdle(lane);
-    }
+    lane ??= this.#lanes.add(place);
     // Others may have published since.
     if (lane.idle && !lane.troubled)
       lane.top = feed?.started ? feed.position : undefined;
@@ -591,14 +584,6 @@ export class Publisher<Origin> {
       lane.waiting.at(lane.waiting.start).settled
     )
       lane.waiting.shift();
-  }
-
-  #dropIdle(keep: Lane<Origin>): void {
-    for (const [room, lane] of this.#lanes)
-      if (lane.idle && !lane.troubled && !lane.queued && lane !== keep)
-        this.#lanes.delete(room);
-    // Looking is worth it once there are twice as many.
-    this.#maxLanes = Math.max(IDLE_LANES, 2 * this.#lanes.size);
   }
 
   #settleFlushes(): void {
