@@ -8,25 +8,35 @@ import { SuiteRun } from "../support/suite-run.ts";
 setDefaultTimeout(900_000);
 
 /** Suites that run side by side: they wait as much as they work. */
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 
+/** Those that take longest first: then none is left to run alone. */
 const SUITES = [
-  "test/server/protocol.test.ts",
-  "test/server/text.test.ts",
-  "test/server/limits.test.ts",
   "test/server/lifecycle.test.ts",
-  "test/server/hostile.test.ts",
-  "test/server/echo.test.ts",
-  "test/server/node-ws.test.ts",
-  "test/server/api.test.ts",
-  "test/server/api-sanctions.test.ts",
-  "test/server/health.test.ts",
-  "test/server/log.test.ts",
-  "test/server/metrics.test.ts",
-  "test/invariants.test.ts",
+  "test/server/protocol.test.ts",
+  "test/server/limits.test.ts",
   "test/crash.test.ts",
   "test/client/faults.test.ts",
+  "test/server/storage-faults.test.ts",
+  "test/server/hostile.test.ts",
+  "test/webhooks/before-send.test.ts",
   "test/client/random.test.ts",
+  "test/server/tokens.test.ts",
+  "test/server/metrics.test.ts",
+  "test/server/log.test.ts",
+  "test/server/text.test.ts",
+  "test/server/api.test.ts",
+  "test/server/api-sanctions.test.ts",
+  "test/server/api-document.test.ts",
+  "test/server/moderators.test.ts",
+  "test/server/tls.test.ts",
+  "test/server/rights.test.ts",
+  "test/server/doors.test.ts",
+  "test/server/health.test.ts",
+  "test/server/echo.test.ts",
+  "test/server/node-ws.test.ts",
+  "test/webhooks/after-events.test.ts",
+  "test/invariants.test.ts",
   "test/protocol/readme.test.ts",
 ];
 
